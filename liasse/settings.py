@@ -1,0 +1,344 @@
+"""The settings of one instance: a frozen model of the TOML file, with a unit and a secure default for every option.
+
+One instance serves one affinity domain, one repositoryUniqueId and one homeCommunityId. Paths in a file are relative to the
+folder of that file. Sizes are bytes, durations are seconds.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+DEFAULT_REPOSITORY_ID = "2.25.273157482519340198261038741930164825071"
+"""The repositoryUniqueId of laboratories and demonstrations. Two repositories that meet must not share it."""
+
+_OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
+_CX_AUTHORITY = re.compile(r"&([0-9.]+)&ISO")
+_PERCENTAGE = re.compile(r"([0-9]{1,2})%")
+_AUTOMATIC_SHARE, _AUTOMATIC_MOST = 0.05, 2_000_000_000
+
+
+def _oid(value: str) -> str:
+    if not _OID.fullmatch(value) or len(value) > 64:
+        raise ValueError("expected an OID of at most 64 characters, such as 1.2.250.1.213.1.4.8")
+    return value
+
+
+def _authority(value: str) -> str:
+    """An assigning authority is an OID; the form it has in a CX, `&OID&ISO`, is understood too."""
+    inside = _CX_AUTHORITY.fullmatch(value)
+    return _oid(inside[1] if inside else value)
+
+
+def _home(value: str) -> str:
+    return value and "urn:oid:" + _oid(value.removeprefix("urn:oid:"))
+
+
+def _path(value: object, info: ValidationInfo) -> object:
+    """Text becomes a path below the folder of the settings file (the working directory where there is no file)."""
+    if not isinstance(value, str | Path) or value == "":
+        return None if value == "" else value
+    base = (info.context or {}).get("base") or Path.cwd()
+    return Path(os.path.normpath(base / Path(value).expanduser()))
+
+
+def _codes(value: str, info: ValidationInfo) -> str:
+    """A built-in name stays a name; what looks like a file becomes an absolute path."""
+    return str(_path(value, info)) if "/" in value or value.endswith(".json") else value
+
+
+def _loopback(value: str) -> str:
+    if value != "localhost":
+        try:
+            inside = ipaddress.ip_address(value).is_loopback
+        except ValueError:
+            inside = False
+        if not inside:
+            raise ValueError("expected a loopback address: readiness and metrics are for this machine only")
+    return value
+
+
+def _tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Count = Annotated[int, Field(ge=1)]
+Size = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0)]
+OidText = Annotated[str, AfterValidator(_oid)]
+Authorities = Annotated[tuple[Annotated[str, AfterValidator(_authority)], ...], BeforeValidator(_tuple)]
+FilePath = Annotated[Path, BeforeValidator(_path)]
+OptionalPath = Annotated[Path | None, BeforeValidator(_path)]
+
+
+class _Table(BaseModel):
+    """A table of the file: frozen, typed strictly (text is never read as a number), unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+
+class ServerSettings(_Table):
+    """The clinical listener and what its peers may do before anything they send is understood."""
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on. A network address needs a TLS front.")
+    port: Port = Field(default=8080, description="TCP port; 0 takes a free one.")
+    unix_socket: OptionalPath = Field(
+        default=None,
+        description="Path of a Unix socket (mode 0660) to listen on instead of host and port. Empty: not used.",
+    )
+    workers: int = Field(default=0, ge=0, le=128, description="Worker processes; 0 means one for each processor.")
+    threads: int = Field(default=8, ge=1, le=256, description="Threads of a worker in which messages are processed.")
+    connections: Count = Field(default=2000, description="Connections a worker holds at once; beyond, new ones are closed.")
+    connections_per_address: Count = Field(
+        default=256, description="Connections of one address a worker holds at once. Does not apply to the Unix socket."
+    )
+    header_timeout: Seconds = Field(default=10.0, description="Seconds a connection has to send a complete request header.")
+    header_bytes: Size = Field(default=32_768, description="Bytes of one request's header.")
+    body_idle_timeout: Seconds = Field(default=30.0, description="Seconds a body may stand still.")
+    minimum_rate: Size = Field(
+        default=4096, description="Bytes per second a body must reach on average, after the grace time."
+    )
+    minimum_rate_grace: Seconds = Field(default=10.0, description="Seconds before the minimum rate is demanded.")
+    keep_alive: Seconds = Field(default=15.0, description="Seconds an idle connection is kept for a further request.")
+    drain_timeout: Seconds = Field(
+        default=30.0, description="Seconds that requests under way have to end when the server stops."
+    )
+
+
+class AdminSettings(_Table):
+    """The listener for readiness and metrics, on this machine only."""
+
+    host: Annotated[str, AfterValidator(_loopback)] = Field(
+        default="127.0.0.1", description="Loopback address to listen on."
+    )
+    port: Port = Field(default=8081, description="TCP port; 0 takes a free one.")
+
+
+class StorageSettings(_Table):
+    """Where documents and metadata are kept."""
+
+    directory: FilePath = Field(
+        default=Path("data"),
+        validate_default=True,
+        description="Folder of the documents and of the SQLite database, on a local file system.",
+    )
+    database: str = Field(
+        default="",
+        description="URL of a PostgreSQL database, postgresql://HOST/NAME (the password in a file, see PGPASSFILE). "
+        "Empty: SQLite in the folder above.",
+    )
+
+    @field_validator("database")
+    @classmethod
+    def _known_database(cls, value: str) -> str:
+        if value and not re.match(r"(postgresql(\+psycopg)?|sqlite(\+\w+)?)://", value):
+            raise ValueError("expected a URL that begins with postgresql:// or an empty text")
+        return value
+
+    @property
+    def run_directory(self) -> Path:
+        """Folder of what only lives as long as the server: metrics of the processes."""
+        return self.directory / "run"
+
+
+class RepositorySettings(_Table):
+    """The Document Repository of this instance."""
+
+    unique_id: OidText = Field(
+        default=DEFAULT_REPOSITORY_ID, description="repositoryUniqueId. The default is for laboratories."
+    )
+    registry: str = Field(default="", description="URL of a remote registry (ITI-42). Empty: the registry of this instance.")
+    content_check: Literal["off", "warn", "refuse"] = Field(
+        default="warn",
+        description="What a difference between a CDA header and its metadata does: nothing, a warning, a refusal.",
+    )
+
+    @field_validator("registry")
+    @classmethod
+    def _http(cls, value: str) -> str:
+        if value and not re.match(r"https?://[^/\s]+", value):
+            raise ValueError("expected a URL that begins with http:// or https://, or an empty text")
+        return value
+
+
+class AffinityDomainSettings(_Table):
+    """What the partners of this domain agreed upon."""
+
+    codes: Annotated[str, AfterValidator(_codes)] = Field(
+        default="",
+        description="Codes of the domain: a built-in name (dmp, toolkit), or the path of a JSON file. "
+        "Empty: dmp in the dmp profile, any code in the ihe profile.",
+    )
+    patients: Literal["any", "known"] = Field(
+        default="any",
+        description="Accept any patient id of the domain, or only those known by the feed or `liasse patient add`.",
+    )
+    assigning_authorities: Authorities = Field(
+        default=(), description="OIDs of the authorities whose patient ids the domain uses. Empty: all."
+    )
+    home_community_id: Annotated[str, AfterValidator(_home)] = Field(
+        default="", description="homeCommunityId, urn:oid:OID. Empty: none is given."
+    )
+
+
+class AccessSettings(_Table):
+    """Who may do what."""
+
+    policy: str = Field(
+        default="open", min_length=1, description="Name of the access policy. open permits everything and hides nothing."
+    )
+
+
+class FeedSettings(_Table):
+    """The patient identity feed: ITI-8, HL7 v2 over MLLP."""
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: Port = Field(default=2575, description="TCP port; 0 takes a free one.")
+    message_size: Size = Field(default=1_048_576, description="Bytes of one HL7 message.")
+    idle_timeout: Seconds = Field(default=300.0, description="Seconds a connection may stand still between messages.")
+    message_timeout: Seconds = Field(default=10.0, description="Seconds a started message has to arrive whole.")
+    connections: Count = Field(default=64, description="Connections held at once.")
+
+
+class LimitSettings(_Table):
+    """What one message or one peer may cost."""
+
+    message_size: Size = Field(default=16_777_216, description="Bytes of the XML part of a message.")
+    request_size: Size = Field(default=1_073_741_824, description="Bytes of a whole request, documents included.")
+    parts: Count = Field(default=50, description="Parts of one MTOM message.")
+    staged_per_peer: Size = Field(
+        default=33_554_432, description="Bytes one address may have waiting before its message is judged."
+    )
+    staged_total: Size = Field(default=268_435_456, description="Bytes all addresses may have waiting before judgement.")
+    free_space: int | str = Field(
+        default="auto",
+        description='Deposits stop when less is free: bytes, a percentage such as "5%", or "auto" (5 %, at most 2 GB).',
+    )
+    in_flight: Count = Field(
+        default=64, description="Requests a worker processes or keeps waiting; beyond, 503 with Retry-After."
+    )
+    query_results: Count = Field(default=5000, description="Objects of one LeafClass answer; beyond, XDSTooManyResults.")
+
+    @field_validator("free_space")
+    @classmethod
+    def _amount(cls, value: int | str) -> int | str:
+        if isinstance(value, int) and value >= 0:
+            return value
+        if isinstance(value, str) and (value == "auto" or _PERCENTAGE.fullmatch(value)):
+            return value
+        raise ValueError('expected bytes (0 or more), a percentage from "0%" to "99%", or "auto"')
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.staged_per_peer > self.staged_total:
+            raise ValueError("staged_per_peer must not exceed staged_total")
+        return self
+
+    def low_water(self, total: int) -> int:
+        """The bytes that must stay free on a file system of `total` bytes for deposits to be accepted."""
+        if isinstance(self.free_space, int):
+            return self.free_space
+        percentage = _PERCENTAGE.fullmatch(self.free_space)
+        if percentage:
+            return total * int(percentage[1]) // 100
+        return min(int(total * _AUTOMATIC_SHARE), _AUTOMATIC_MOST)
+
+
+class LogSettings(_Table):
+    """What the processes write on standard error. Patient data is never logged, at any level."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least severity that is written."
+    )
+    format: Literal["json", "console"] = Field(default="json", description="One JSON object a line, or text for people.")
+
+
+class Settings(_Table):
+    """Everything that an operator may choose. Frozen; passed on explicitly."""
+
+    profile: Literal["ihe", "dmp"] = Field(
+        default="ihe", description="Wire and metadata dialect: plain IHE XDS.b, or the habits of the French DMP."
+    )
+    retry: Literal["digest", "message-id"] = Field(
+        default="digest",
+        description="A repeated submission is a retry when its digest is the same, or its wsa:MessageID too.",
+    )
+    retry_window: Seconds = Field(
+        default=86_400.0, description="Seconds for which the answer to a submission is kept for retries."
+    )
+    server: ServerSettings = Field(default_factory=ServerSettings)
+    admin: AdminSettings = Field(default_factory=AdminSettings)
+    storage: StorageSettings = Field(default_factory=StorageSettings)
+    repository: RepositorySettings = Field(default_factory=RepositorySettings)
+    affinity_domain: AffinityDomainSettings = Field(default_factory=AffinityDomainSettings)
+    access: AccessSettings = Field(default_factory=AccessSettings)
+    feed: FeedSettings = Field(default_factory=FeedSettings)
+    limits: LimitSettings = Field(default_factory=LimitSettings)
+    log: LogSettings = Field(default_factory=LogSettings)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.repository.registry and self.access.policy != "open":
+            raise ValueError(
+                f"access.policy = {self.access.policy!r} needs the registry of this instance: empty repository.registry"
+            )
+        return self
+
+    @property
+    def worker_count(self) -> int:
+        """How many workers are wanted: as set, or the number of processors this process may use."""
+        return self.server.workers or len(os.sched_getaffinity(0))
+
+    def with_workers(self, count: int) -> Settings:
+        """A copy with another number of workers."""
+        return self.model_copy(update={"server": self.server.model_copy(update={"workers": count})})
+
+    def cautions(self) -> list[str]:
+        """What an operator should know about these choices before patients' data comes in, one sentence each."""
+        found = []
+        if self.access.policy == "open":
+            found.append("access.policy = open: every peer that reaches the server reads and writes everything")
+        if not (self.server.unix_socket or _is_loopback(self.server.host)):
+            found.append(f"server.host = {self.server.host}: messages travel in clear on the network")
+        if not _is_loopback(self.feed.host):
+            found.append(f"feed.host = {self.feed.host}: anybody who reaches it makes patients known")
+        if self.affinity_domain.patients == "any":
+            found.append("affinity_domain.patients = any: a mistyped patient id is accepted")
+        if self.repository.unique_id == DEFAULT_REPOSITORY_ID:
+            found.append("repository.unique_id: the identifier of laboratories is in use, get one of your own")
+        if self.repository.content_check == "off":
+            found.append("repository.content_check = off: CDA headers are not compared with their metadata")
+        return found
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return bool(_loopback(host))
+    except ValueError:
+        return False
+
+
+def sections() -> Mapping[str, type[BaseModel]]:
+    """The tables of the file by name, in order; the keys before the first table are under the empty name."""
+    tables: dict[str, type[BaseModel]] = {"": Settings}
+    for name, field in Settings.model_fields.items():
+        kind: Any = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            tables[name] = kind
+    return tables
