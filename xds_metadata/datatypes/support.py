@@ -81,7 +81,7 @@ def without_outer_space(text: str, kind: str) -> str:
             if bare != text and (bare or place == "before")
         ]
         raise DatatypeError(
-            f"expected {kind} without white space at its ends, found some {' and '.join(places)} it: {shown(text)}"
+            f"expected {kind} without white space at its ends, found white space {' and '.join(places)} it: {shown(text)}"
         )
     return text
 
