@@ -123,7 +123,11 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What goes back over HTTP: status, the envelope in pieces, and the attachments if the answer is an MTOM package."""
+    """What goes back over HTTP: status, the envelope in pieces, and the attachments if the answer is an MTOM package.
+
+    No `pieces` means an empty body without Content-Type (status 202: the sender asked for no answer). `media_type` is that
+    of the envelope: "application/soap+xml", or "text/xml" for the VersionMismatch that answers a SOAP 1.1 message.
+    """
 
     status: int
     mtom: bool
@@ -131,6 +135,7 @@ class Reply:
     attachments: tuple[Attachment, ...] = ()
     action: str | None = None
     fault: str | None = None
+    media_type: str = "application/soap+xml"
 
 
 @dataclass(frozen=True, slots=True)

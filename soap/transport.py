@@ -1,0 +1,133 @@
+"""The server side of the SOAP layer: a spyne transport fed with complete root parts instead of HTTP requests.
+
+The format of an answer: an MTOM transaction answers as an MTOM package, unless it answers in kind and was asked in simple
+SOAP; a fault comes in the format of its request, because a peer that sent a package can read one and a peer that did not
+may not; a VersionMismatch for SOAP 1.1 is never packaged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from soap._spyne import MethodContext, ServerBase
+from soap.application import answer_error, build_application, report_defect
+from soap.faults import Fault, write_fault
+from soap.protocol import OpenExchange
+from soap.transaction import Body, Exchange, Incoming, Part, Reply, Transaction, WireTolerances
+
+
+class _Context(MethodContext):  # type: ignore[misc]
+    """spyne's context of one call, without the parts that refer back to it."""
+
+    TransportContext = None
+
+
+class Server(ServerBase):  # type: ignore[misc]
+    """The SoapServer of a set of transactions. Safe for concurrent calls.
+
+    `endpoints` maps request paths to endpoint names, so that one endpoint can have several paths; without it every endpoint
+    is found at the path that is its name.
+    """
+
+    transport = "urn:liasse:soap:transport"
+
+    def __init__(
+        self,
+        transactions: Iterable[Transaction],
+        endpoints: Mapping[str, str] | None = None,
+        tolerances: WireTolerances | None = None,
+    ) -> None:
+        transactions = tuple(transactions)
+        paths = dict(endpoints) if endpoints is not None else {t.endpoint: t.endpoint for t in transactions}
+        super().__init__(build_application(transactions, paths, tolerances or WireTolerances()))
+
+    def open(self, root: bytes, incoming: Incoming) -> OpenExchange:
+        """First phase: parse, addressing, dispatch, decode. `reply` of the result is set where it ends here."""
+        exchange = OpenExchange(incoming)
+        try:
+            context = _Context(self, MethodContext.SERVER)
+            context.event = None
+            context.udc = exchange
+            context.in_string = (root,)
+            (context,) = self.generate_contexts(context)
+            self.get_in_object(context)
+            if context.in_error is None:
+                exchange.context = context
+            else:
+                assert exchange.call is not None
+                self._answer(context, answer_error(exchange.call, context.in_error))
+        except Fault as fault:
+            exchange.reply = _fault_reply(exchange, fault)
+        except Exception as error:
+            exchange.reply = _defect_reply(exchange, error)
+        if exchange.reply is not None:
+            exchange.call = None
+        return exchange
+
+    def finish(self, exchange: Exchange, parts: Mapping[str, Part]) -> Reply:
+        """Second phase: handle and write the answer. An exchange that was answered keeps its answer."""
+        if exchange.reply is not None:
+            return exchange.reply
+        assert isinstance(exchange, OpenExchange)
+        assert exchange.call is not None
+        try:
+            exchange.call.parts = parts
+            context = exchange.context
+            self.get_out_object(context)
+            self._write(context)
+        except Exception as error:
+            exchange.reply = _defect_reply(exchange, error)
+        exchange.context = exchange.call = None
+        assert exchange.reply is not None
+        return exchange.reply
+
+    def _answer(self, context: Any, answer: Body | Fault) -> None:
+        if isinstance(answer, Fault):
+            context.out_error = answer
+        else:
+            context.out_object = [answer]
+        self._write(context)
+
+    def _write(self, context: Any) -> None:
+        """Serialise and close; what was parsed is dropped before the answer is sent."""
+        exchange: OpenExchange = context.udc
+        self.get_out_string(context)
+        answer = context.out_document
+        if isinstance(answer, Fault):
+            exchange.reply = _fault_reply(exchange, answer, tuple(context.out_string))
+        else:
+            exchange.reply = _reply(exchange, answer, tuple(context.out_string))
+        context.close()
+        context.in_document = context.in_header_doc = context.in_body_doc = context.in_object = context.udc = None
+
+
+def _reply(exchange: OpenExchange, body: Body, pieces: tuple[bytes, ...]) -> Reply:
+    transaction = exchange.transaction
+    assert transaction is not None
+    if exchange.addressing is not None and exchange.addressing.wants_no_answer:
+        return _accepted(transaction.response_action, None)
+    mtom = transaction.mtom and (exchange.incoming.mtom or not transaction.mtom_in_kind)
+    return Reply(200, mtom, pieces, body.attachments, transaction.response_action)
+
+
+def _fault_reply(exchange: OpenExchange, fault: Fault, pieces: tuple[bytes, ...] | None = None) -> Reply:
+    if exchange.addressing is not None and exchange.addressing.wants_no_fault:
+        return _accepted(None, fault.label)
+    mtom = exchange.incoming.mtom and not fault.soap11 and (exchange.transaction is None or exchange.transaction.mtom)
+    return Reply(
+        status=fault.status,
+        mtom=mtom,
+        pieces=pieces or (write_fault(fault, exchange.message_id),),
+        fault=fault.label,
+        media_type="text/xml" if fault.soap11 else "application/soap+xml",
+    )
+
+
+def _defect_reply(exchange: OpenExchange, error: Exception) -> Reply:
+    number = exchange.transaction.number if exchange.transaction is not None else None
+    return _fault_reply(exchange, report_defect(error, number, exchange.message_id))
+
+
+def _accepted(action: str | None, fault: str | None) -> Reply:
+    return Reply(202, mtom=False, pieces=(), action=action, fault=fault)
