@@ -1,0 +1,160 @@
+"""Logging: structured lines on standard error that can hold no patient data.
+
+A line has an event, which is constant text in the source, and values under the keys of `ALLOWED`; every other key is
+dropped, and so are the arguments of our own records of the logging module. Records of libraries, which may quote what they
+were given, are reduced to the name of their logger and the kind of exception. Tracebacks give places and exception types,
+never messages or values. Control and non-ASCII characters are escaped.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import threading
+import traceback
+from collections.abc import Iterator, MutableMapping
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Literal, TextIO
+
+import structlog
+
+from liasse.packages import PACKAGES
+
+ALLOWED = frozenset({
+    "address", "background", "bytes_in", "bytes_out", "code", "count", "delay", "duration", "event", "exception", "frames",
+    "job", "level", "logger", "message_id", "number", "peer", "pid", "port", "profile", "rule", "setting", "signal", "size",
+    "status", "time", "transaction", "version", "workers", "worker",
+})  # fmt: skip
+"""The only keys that reach the log. `message_id` is a wsa:MessageID or MSH-10, `peer` a network address, `code` an error
+code, `rule` the id of a rule, `duration` seconds, sizes bytes."""
+
+_LONGEST = 200
+_MOST_FRAMES = 30
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+
+Event = MutableMapping[str, Any]
+
+
+def configure_logging(
+    level: Literal["debug", "info", "warning", "error"], form: Literal["json", "console"], stream: TextIO | None = None
+) -> None:
+    """Set up structlog and the logging module of this process. `stream` is standard error unless given."""
+    out = stream or sys.stderr
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            _stamp,
+            _exception,
+            allow,
+            render_json if form == "json" else render_text,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=structlog.WriteLoggerFactory(file=out),
+        cache_logger_on_first_use=False,
+    )
+    root = logging.getLogger()
+    for handler in list(root.handlers):
+        root.removeHandler(handler)
+    root.addHandler(_Withhold(max(_LEVELS[level], logging.WARNING)))
+    root.setLevel(logging.WARNING)
+    for logger in [logging.getLogger(name) for name in logging.root.manager.loggerDict]:
+        logger.handlers.clear()
+        logger.propagate = True
+        logger.setLevel(logging.NOTSET)
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _unhandled
+    threading.excepthook = _unhandled_in_thread
+
+
+class _Withhold(logging.Handler):
+    """The logging module: our own packages' constant text without its arguments; of libraries who and what kind only."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        own = record.name.partition(".")[0] in PACKAGES
+        event = str(record.msg) if own else "a library reported; its text is withheld"
+        given = [value for value in record.args or () if isinstance(value, BaseException)]
+        error = (record.exc_info[1] if record.exc_info else None) or (given[0] if given else None)
+        structlog.get_logger().log(record.levelno, event, logger=record.name, exc_info=error)
+
+
+def _stamp(_logger: Any, method: str, event: Event) -> Event:
+    event["level"] = {"exception": "error", "warn": "warning"}.get(method, method)
+    event["time"] = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return event
+
+
+def _exception(_logger: Any, method: str, event: Event) -> Event:
+    """Replace exception information by the types of the chain and the places of the innermost exception's stack."""
+    given = event.pop("exc_info", method == "exception")
+    error = given if isinstance(given, BaseException) else given[1] if isinstance(given, tuple) else None
+    if given is True:
+        error = sys.exc_info()[1]
+    if error is not None:
+        chain = list(_chain(error))
+        event["exception"] = " < ".join(f"{type(each).__module__}.{type(each).__qualname__}" for each in chain)
+        event["frames"] = [
+            f"{frame.f_code.co_filename.rsplit('site-packages/', 1)[-1]}:{line} {frame.f_code.co_name}"
+            for frame, line in list(traceback.walk_tb(chain[-1].__traceback__))[-_MOST_FRAMES:]
+        ]
+    return event
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An exception, then what it was raised from or while handling, each once."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+
+
+def allow(_logger: Any, _method: str, event: Event) -> Event:
+    """Keep the allowed keys only, numbers as they are, text cut at 200 characters, anything else by the name of its type."""
+    return {key: _plain(value) for key, value in event.items() if key in ALLOWED}
+
+
+def _plain(value: object) -> object:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, str):
+        return value if len(value) <= _LONGEST else value[:_LONGEST] + "..."
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value[:_MOST_FRAMES]]
+    return f"<{type(value).__name__}>"
+
+
+def render_json(_logger: Any, _method: str, event: Event) -> str:
+    """One JSON object, ASCII only."""
+    return json.dumps({key: event[key] for key in sorted(event, key=_order)}, ensure_ascii=True)
+
+
+def render_text(_logger: Any, _method: str, event: Event) -> str:
+    """One line for people: time, level, event, then key=value. Values are escaped as in JSON."""
+    head = f"{event.get('time', '')} {event.get('level', ''):<7} {json.dumps(str(event.get('event', '')))[1:-1]}"
+    rest = [f"{key}={_value(event[key])}" for key in sorted(event) if key not in {"time", "level", "event", "frames"}]
+    frames = [f"    {_value(frame)}" for frame in event.get("frames", ())]
+    return "\n".join([" ".join([head, *rest]), *frames])
+
+
+def _value(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=True)
+    plain = isinstance(value, str) and value and not set(text[1:-1]) & set(' "=\\')
+    return text[1:-1] if plain else text
+
+
+def _order(key: str) -> tuple[int, str]:
+    first = ("time", "level", "event")
+    return (first.index(key) if key in first else len(first), key)
+
+
+def _unhandled(_kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:
+    if not isinstance(error, KeyboardInterrupt):
+        structlog.get_logger().error("an exception ended the process", exc_info=error)
+
+
+def _unhandled_in_thread(args: threading.ExceptHookArgs) -> None:
+    if args.exc_value is not None and not isinstance(args.exc_value, SystemExit):
+        structlog.get_logger().error("an exception ended a thread", exc_info=args.exc_value)

@@ -1,0 +1,20 @@
+"""The top-level packages of the distribution. They have plain names and live in an environment of their own."""
+
+from __future__ import annotations
+
+PACKAGES = (
+    "access_control",
+    "cda",
+    "conformance",
+    "database",
+    "ebrim",
+    "journal",
+    "liasse",
+    "pki",
+    "schemas",
+    "soap",
+    "xds_metadata",
+    "xds_registry",
+    "xds_repository",
+    "xmlsafe",
+)
