@@ -1,0 +1,78 @@
+"""What a database is to the rest of the program, whatever engine stands behind it."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import ClassVar, Literal, TypeVar
+
+from sqlalchemy import Connection, Dialect, Engine
+from sqlalchemy.engine.interfaces import DBAPICursor
+from sqlalchemy.sql import ClauseElement
+
+from database.errors import DatabaseError
+from database.prepared import Prepared
+
+T = TypeVar("T")
+
+DEFAULT_TIMEOUT = 3.0
+"""Seconds that a caller waits for its turn to write, a lock or a pooled connection."""
+
+GRACE = 1.5
+"""Further seconds that a caller waits for the outcome of work that has started."""
+
+
+class Database(ABC):
+    """An open database. Thread-safe; belongs to the process that opened it: a forked child opens its own."""
+
+    kind: ClassVar[Literal["sqlite", "postgresql"]]
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._pid = os.getpid()
+
+    @property
+    def dialect(self) -> Dialect:
+        """The SQL dialect, for statements compiled in advance."""
+        return self._engine.dialect
+
+    def prepare(self, statement: ClauseElement) -> Prepared:
+        """Compile `statement` once, to run many times on the cursor of `read_raw`."""
+        return Prepared(statement, self._engine.dialect)
+
+    @abstractmethod
+    def read(self) -> AbstractContextManager[Connection]:
+        """One read transaction: all statements see the same state; writing is refused.
+
+        Raises DatabaseUnavailable, DatabaseBusy or another DatabaseError, also for what its statements raise.
+        """
+
+    @abstractmethod
+    def read_raw(self) -> AbstractContextManager[DBAPICursor]:
+        """As `read`, giving the driver's own cursor: the hot path, for statements of `prepare`."""
+
+    @abstractmethod
+    def write(self, fn: Callable[[Connection], T], *, timeout: float = DEFAULT_TIMEOUT) -> T:
+        """Run `fn` in a transaction and return what it returns, once it is durable.
+
+        `fn` holds statements only (no parsing, no network, no commit), returns plain values, uses no deferred constraint,
+        and may be run more than once: only the last run counts. What `fn` raises undoes its own statements alone and is
+        raised here. `timeout` in seconds is how long it may wait for its turn.
+        Raises DatabaseBusy, DatabaseUnavailable, DatabaseFull, ConstraintViolated: nothing was stored; OutcomeUnknown.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Finish what was queued, give everything back. Safe to call twice."""
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._pid:
+            raise DatabaseError("the database was opened in another process: open it anew after fork")

@@ -1,0 +1,215 @@
+"""SQLite as the embedded engine: readers from a pool, one writer, checkpoints only under the writer's lock.
+
+SQLite 3.7.0 to 3.51.2 may corrupt a database when one connection checkpoints while another commits (fixed in 3.51.3,
+3.50.7, 3.44.6). That never meets here, whichever version is found: both happen under one lock.
+Source: sqlite.org, "Write-Ahead Logging", "Release notes 3.51.3".
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.engine.interfaces import DBAPICursor
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import NullPool, QueuePool
+
+from database.errors import DatabaseBusy, DatabaseError, DatabaseUnavailable
+from database.handle import DEFAULT_TIMEOUT, Database
+from database.sqlite_driver import connect, driver, translate
+from database.writer import GroupWriter, WriterLock
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+FRAMES_WANTED = 1000
+"""Pages in the write-ahead log after which a checkpoint is worth its cost."""
+
+LOG_GROWTH = 8 << 20
+LOG_LIMIT = 64 << 20
+"""Bytes: growth of the log file that forces a checkpoint, and its size beyond which it is cut."""
+
+
+class SqliteDatabase(Database):
+    """One database file. See `Database` for the methods."""
+
+    kind = "sqlite"
+
+    def __init__(self, path: Path, *, pool_size: int, create: bool = False) -> None:
+        self.path = path
+        self.lock = WriterLock(path.with_name(path.name + ".lock"))
+        self._writing = _Writing(path, create=create)
+        if create:
+            with self.lock.held():
+                self._writing.connection()
+        elif not path.is_file():
+            raise DatabaseUnavailable(f"there is no database at {path}: run `liasse init`")
+        engine = create_engine(
+            "sqlite+pysqlite://",
+            module=driver,
+            creator=lambda: connect(path),
+            poolclass=QueuePool,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=DEFAULT_TIMEOUT,
+            hide_parameters=True,
+        )
+        event.listen(engine, "begin", _begin_deferred)
+        super().__init__(engine)
+        self._writer = GroupWriter(self._writing, self.lock)
+        self._file = file_identity(path)
+
+    def _check_file(self) -> None:
+        """Readers, too, leave a file that was removed or replaced (restored from a backup, for instance)."""
+        found = file_identity(self.path)
+        if found != self._file:
+            self._engine.dispose()
+            self._file = found
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        self._check_process()
+        self._check_file()
+        try:
+            with self._engine.connect() as connection, connection.begin():
+                yield connection
+        except (DBAPIError, driver.Error) as error:
+            raise translate(getattr(error, "orig", None) or error) from None
+        except PoolTimeout:
+            raise DatabaseBusy("no connection for reading became free in time") from None
+
+    @contextmanager
+    def read_raw(self) -> Iterator[DBAPICursor]:
+        self._check_process()
+        self._check_file()
+        try:
+            connection: Any = self._engine.raw_connection()
+        except DBAPIError as error:
+            raise translate(error.orig or error) from None
+        except PoolTimeout:
+            raise DatabaseBusy("no connection for reading became free in time") from None
+        try:
+            cursor = connection.cursor()
+            cursor.execute("BEGIN")
+            yield cursor
+        except driver.Error as error:
+            raise translate(error) from None
+        finally:
+            connection.close()  # gives it back to the pool, which ends the transaction
+
+    def write(self, fn: Callable[[Connection], T], *, timeout: float = DEFAULT_TIMEOUT) -> T:
+        self._check_process()
+        return self._writer.submit(fn, timeout)
+
+    def close(self) -> None:
+        """Finish, move the log into the database file and close, all under the lock: the last close may checkpoint too."""
+        wrote = self._writing.is_open
+        ended = self._writer.close(DEFAULT_TIMEOUT)
+        try:
+            with self.lock.held(DEFAULT_TIMEOUT if ended else 0):
+                if wrote:
+                    self._writing.checkpoint("TRUNCATE")
+                self._engine.dispose()
+                self._writing.drop()
+        except (OSError, DatabaseError) as error:
+            log.warning("the database was closed without a last checkpoint, its log stays for the next start: %s", error)
+            self._engine.dispose()
+
+
+class _Writing:
+    """The writer's connection, its checkpoints and its certainty that the file is still the one it opened."""
+
+    def __init__(self, path: Path, *, create: bool) -> None:
+        self._path = path
+        self._log = path.with_name(path.name + "-wal")
+        self._create = create
+        self._connection: Connection | None = None
+        self._file: tuple[int, int] | None = None
+        self._batches = 0
+        self._every = 100
+        self._log_size = 0
+        self._engine = create_engine(
+            "sqlite+pysqlite://", module=driver, creator=self._open, poolclass=NullPool, hide_parameters=True
+        )
+        event.listen(self._engine, "begin", _begin_immediate)
+
+    @property
+    def is_open(self) -> bool:
+        return self._connection is not None
+
+    def connection(self) -> Connection:
+        if self._connection is not None and file_identity(self._path) != self._file:
+            self.drop()  # the file was replaced or removed: writing on would be lost
+        if self._connection is None:
+            try:
+                self._connection = self._engine.connect()
+            except DBAPIError as error:
+                raise translate(error.orig or error) from None
+            self._create = False
+            self._file = file_identity(self._path)
+        return self._connection
+
+    def drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.invalidate()
+            connection.close()
+
+    def committed(self) -> None:
+        self._batches += 1
+        size = self._size()
+        if self._batches >= self._every or size - self._log_size > LOG_GROWTH:
+            try:
+                self.checkpoint("TRUNCATE" if size > LOG_LIMIT else "PASSIVE")
+            except DatabaseError as error:
+                log.warning("a checkpoint failed and will be tried again: %s", error)
+
+    def checkpoint(self, mode: str) -> None:
+        """Move the log into the database file; the caller holds the lock."""
+        raw: Any = self.connection().connection.driver_connection
+        try:
+            raw.execute(f"PRAGMA busy_timeout={100 if mode == 'TRUNCATE' else 3000}")
+            _, frames, _ = raw.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+            raw.execute("PRAGMA busy_timeout=3000")
+        except driver.Error as error:
+            raise translate(error) from None
+        finally:
+            self._batches, self._log_size = 0, self._size()
+        if frames < FRAMES_WANTED // 2:
+            self._every = min(self._every * 2, FRAMES_WANTED)
+        elif frames > FRAMES_WANTED * 2:
+            self._every = max(self._every // 2, 1)
+
+    def _open(self) -> Any:
+        return connect(self._path, writer=True, create=self._create)
+
+    def _size(self) -> int:
+        try:
+            return self._log.stat().st_size
+        except OSError:
+            return 0
+
+
+def file_identity(path: Path) -> tuple[int, int] | None:
+    """Which file stands at `path` now: device and inode; None where there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _begin_deferred(connection: Connection) -> None:
+    raw: Any = connection.connection.driver_connection
+    raw.execute("BEGIN")
+
+
+def _begin_immediate(connection: Connection) -> None:
+    raw: Any = connection.connection.driver_connection
+    raw.execute("BEGIN IMMEDIATE")

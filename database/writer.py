@@ -1,0 +1,260 @@
+"""Group commit for SQLite: one thread of a process writes for all others, one commit for all that queued meanwhile.
+
+SQLite lets one connection write at a time and its waiting is not fair: many writers starve each other. Here they queue.
+Between processes a file lock, which blocks instead of polling and dies with its process, decides whose turn it is.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum, auto
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, cast
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from database.errors import DatabaseBusy, DatabaseError, DatabaseUnavailable, OutcomeUnknown
+from database.handle import GRACE
+from database.sqlite_driver import driver, translate
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+BATCH_LIMIT = 64
+"""Most pieces of work in one commit: others waiting for the file lock get their turn."""
+
+RETRY_PAUSE = 0.05
+
+
+class WriterLock:
+    """The lock file beside the database: whoever holds it may write and checkpoint."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @contextmanager
+    def held(self, timeout: float | None = None) -> Iterator[None]:
+        """Wait for the lock, however long, or `timeout` seconds (DatabaseBusy). OSError where the file cannot be made."""
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            if timeout is None:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            else:
+                _lock_within(descriptor, timeout)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _lock_within(descriptor: int, timeout: float) -> None:
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise DatabaseBusy(f"another process held the lock of the database for {timeout:g} s") from None
+            time.sleep(RETRY_PAUSE)
+
+
+class WriterConnection(Protocol):
+    """What the writer needs of its connection's owner."""
+
+    def connection(self) -> Connection:
+        """The open connection, opened anew where it was lost. Raises a DatabaseError."""
+        ...
+
+    def drop(self) -> None:
+        """Close it: it is not to be trusted any more."""
+        ...
+
+    def committed(self) -> None:
+        """A batch was committed; the lock is still held: the time to checkpoint."""
+        ...
+
+
+class _State(Enum):
+    QUEUED = auto()
+    STARTED = auto()
+    DONE = auto()
+    WITHDRAWN = auto()
+
+
+class _Work:
+    """One piece of work between the thread that asks and the thread that writes."""
+
+    __slots__ = ("done", "error", "fn", "result", "state")
+
+    def __init__(self, fn: Callable[[Connection], Any]) -> None:
+        self.fn = fn
+        self.state = _State.QUEUED
+        self.done = threading.Event()
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+
+class _BatchLost(Exception):
+    """The whole transaction is gone; `error` says why, for each piece of work in it."""
+
+    def __init__(self, error: DatabaseError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class GroupWriter:
+    """The queue and its thread. The thread starts with the first work."""
+
+    def __init__(self, owner: WriterConnection, lock: WriterLock) -> None:
+        self._owner = owner
+        self._lock = lock
+        self._queue: dict[int, _Work] = {}
+        self._changed = threading.Condition()
+        self._closing = False
+        self._thread: threading.Thread | None = None
+
+    def submit(self, fn: Callable[[Connection], T], timeout: float) -> T:
+        """Queue `fn`, wait for its commit, return its result; see `Database.write` for what it raises."""
+        work = _Work(fn)
+        with self._changed:
+            if self._closing:
+                raise DatabaseUnavailable("the database is being closed")
+            self._queue[id(work)] = work
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="database-writer", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+        if not work.done.wait(timeout):
+            self._withdraw(work, timeout)
+            if not work.done.wait(GRACE):
+                raise OutcomeUnknown("the write was started and has not ended in time")
+        if work.error is not None:
+            raise work.error
+        return cast(T, work.result)
+
+    def close(self, timeout: float) -> bool:
+        """Finish what is queued and stop; False when the thread did not end within `timeout` seconds."""
+        with self._changed:
+            self._closing = True
+            thread = self._thread
+            self._changed.notify()
+        if thread is None:
+            return True
+        thread.join(timeout)
+        return not thread.is_alive()
+
+    def _withdraw(self, work: _Work, timeout: float) -> None:
+        with self._changed:
+            if work.state is _State.QUEUED:
+                work.state = _State.WITHDRAWN
+                self._queue.pop(id(work), None)
+                raise DatabaseBusy(f"the write did not get its turn within {timeout:g} s")
+
+    def _run(self) -> None:
+        while self._wait():
+            try:
+                with self._lock.held():
+                    self._round()
+            except DatabaseBusy:
+                time.sleep(RETRY_PAUSE)  # a foreign program holds SQLite's own lock: the queue waits for its deadlines
+            except DatabaseError as error:
+                self._fail_queued(error)
+            except OSError as error:
+                self._fail_queued(
+                    DatabaseUnavailable("the lock file of the database cannot be used", code=type(error).__name__)
+                )
+            except Exception:  # the thread must live: whatever it was, those who wait hear of it
+                log.exception("the database writer failed")
+                self._owner.drop()
+                self._fail_queued(DatabaseUnavailable("the database writer failed"))
+        self._owner.drop()
+
+    def _wait(self) -> bool:
+        with self._changed:
+            while not self._queue and not self._closing:
+                self._changed.wait()
+            return bool(self._queue)
+
+    def _round(self) -> None:
+        connection = self._owner.connection()
+        try:
+            transaction = connection.begin()
+        except (DBAPIError, driver.Error) as error:
+            self._owner.drop()
+            raise translate(getattr(error, "orig", None) or error) from None
+        batch = self._take()
+        try:
+            for work in batch:
+                self._execute(connection, work)
+                if connection.get_transaction() is not transaction:
+                    raise _BatchLost(OutcomeUnknown("a function given to write() ended the transaction itself"))
+            transaction.commit()
+        except _BatchLost as lost:
+            self._owner.drop()
+            self._finish(batch, lost.error)
+        except SQLAlchemyError as error:
+            self._owner.drop()
+            self._finish(batch, translate(getattr(error, "orig", None) or error, committing=True))
+        else:
+            self._finish(batch, None)
+            self._owner.committed()
+
+    def _take(self) -> list[_Work]:
+        with self._changed:
+            batch = list(self._queue.values())[:BATCH_LIMIT]
+            for work in batch:
+                work.state = _State.STARTED
+                del self._queue[id(work)]
+        return batch
+
+    def _execute(self, connection: Connection, work: _Work) -> None:
+        raw: Any = connection.connection.driver_connection
+        try:
+            raw.execute("SAVEPOINT work")
+            try:
+                work.result = work.fn(connection)
+            except BaseException as error:  # of whatever kind: it belongs to the caller, not to this thread
+                work.error = translate(error.orig or error) if isinstance(error, DBAPIError) else error
+                if not raw.in_transaction:  # SQLite gave up the whole transaction: disk full, input/output error
+                    lost = (
+                        work.error
+                        if isinstance(work.error, DatabaseError)
+                        else DatabaseUnavailable("the transaction is lost")
+                    )
+                    raise _BatchLost(lost) from None
+                raw.execute("ROLLBACK TO work")
+            raw.execute("RELEASE work")
+        except driver.Error as error:
+            raise _BatchLost(translate(error)) from None
+
+    def _finish(self, batch: list[_Work], error: DatabaseError | None) -> None:
+        with self._changed:
+            for work in batch:
+                work.state = _State.DONE
+        for work in batch:
+            if error is not None and (work.error is None or isinstance(error, OutcomeUnknown)):
+                work.error = _copy(error)
+            work.done.set()
+
+    def _fail_queued(self, error: DatabaseError) -> None:
+        self._finish(self._take_all(), error)
+
+    def _take_all(self) -> list[_Work]:
+        with self._changed:
+            batch = list(self._queue.values())
+            self._queue.clear()
+        return batch
+
+
+def _copy(error: DatabaseError) -> DatabaseError:
+    """An exception of its own for each thread that raises it."""
+    copy = type(error)("")
+    copy.args, copy.code = error.args, error.code
+    return copy
