@@ -209,9 +209,7 @@ def read_object_list(element: etree._Element) -> RegistryObjectList:
             classifications.append(read_classification(child))
         elif tag == _RIM + "ObjectRef":
             refs.append(child.get("id", ""))
-    return RegistryObjectList(
-        tuple(extrinsic), tuple(packages), tuple(associations), tuple(classifications), tuple(refs)
-    )
+    return RegistryObjectList(tuple(extrinsic), tuple(packages), tuple(associations), tuple(classifications), tuple(refs))
 
 
 def read_submit_objects_request(element: etree._Element) -> RegistryObjectList:

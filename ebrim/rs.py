@@ -64,9 +64,7 @@ def write_query_answer(objects: Sequence[bytes], warnings: Sequence[RegistryErro
 
 def write_query_failure(errors: Sequence[RegistryError]) -> bytes:
     """An AdhocQueryResponse with status Failure and, as the schema asks, an empty RegistryObjectList."""
-    return (
-        _QUERY_OPEN + FAILURE.encode() + b'">' + write_error_list(errors) + _NO_OBJECTS + b"</query:AdhocQueryResponse>"
-    )
+    return _QUERY_OPEN + FAILURE.encode() + b'">' + write_error_list(errors) + _NO_OBJECTS + b"</query:AdhocQueryResponse>"
 
 
 def write_submit_objects_request(objects: RegistryObjectList) -> bytes:

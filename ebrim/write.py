@@ -49,9 +49,7 @@ def write_slot(slot: Slot) -> str:
 
 
 def _write_localized(tag: str, strings: Iterable[LocalizedString]) -> str:
-    inner = "".join(
-        f'<LocalizedString xml:lang="{attribute(s.lang)}" value="{attribute(s.value)}"/>' for s in strings
-    )
+    inner = "".join(f'<LocalizedString xml:lang="{attribute(s.lang)}" value="{attribute(s.value)}"/>' for s in strings)
     return f"<{tag}>{inner}</{tag}>" if inner else ""
 
 
@@ -103,9 +101,7 @@ def _own_attributes(item: RegistryObject) -> str:
 
 
 def _attributes(item: RegistryObject) -> str:
-    return (
-        f' id="{attribute(item.id)}"' + _optional("lid", item.lid) + _optional("home", item.home) + _own_attributes(item)
-    )
+    return f' id="{attribute(item.id)}"' + _optional("lid", item.lid) + _optional("home", item.home) + _own_attributes(item)
 
 
 def _children(item: RegistryObject) -> str:

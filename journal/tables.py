@@ -32,4 +32,4 @@ journal_row = Table(
     Index("ix_journal_row_patient_at", "patient", "at"),
     Index("ix_journal_row_id", "id"),
 )
-"""`patient` is empty where a message names none. `objects` is a JSON list of [kind, id]. `detail` says why an operator acted."""
+"""`patient` is empty where none is named; `objects` is a JSON list of [kind, id]; `detail` says why an operator acted."""

@@ -29,7 +29,9 @@ object_key = Table(
 )
 """Every entryUUID in use: the insert is the check of uniqueness, over all patients."""
 
-part_key = Table("part_key", metadata, Column("id", code_text(), primary_key=True), Column("owner", code_text(), nullable=False))
+part_key = Table(
+    "part_key", metadata, Column("id", code_text(), primary_key=True), Column("owner", code_text(), nullable=False)
+)
 """UUIDs that senders gave to Classifications and ExternalIdentifiers."""
 
 object_version = Table(
@@ -216,5 +218,15 @@ association = Table(
 )
 """Links; `patient` is that of the submission set that made them. `membership`: 1 Original, 2 Reference, 0 neither."""
 
-PARTITIONED = (entry, entry_code, entry_author, entry_reference, submission_set, set_author, folder, folder_code, association)
+PARTITIONED = (
+    entry,
+    entry_code,
+    entry_author,
+    entry_reference,
+    submission_set,
+    set_author,
+    folder,
+    folder_code,
+    association,
+)
 """Tables that PostgreSQL partitions by hash of the patient."""

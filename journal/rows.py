@@ -1,0 +1,70 @@
+"""Journal rows: one per access and per refusal, written in the transaction that they report or before the answer leaves.
+
+Rows are inserted only. `insert_statement` is compiled once per database; its parameters hold patient identifiers and
+never go to logs.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert
+
+from access_control.context import RequestContext
+from access_control.decision import Decision
+from journal.tables import journal_row
+
+_INSERT = insert(journal_row)
+
+
+@dataclass(frozen=True, slots=True)
+class JournalRow:
+    """What is recorded. `objects` are (kind, id) pairs; `outcome` is Success, PartialSuccess, Failure or Fault."""
+
+    patient: str
+    action: str
+    objects: Sequence[tuple[str, str]]
+    decision: Decision
+    outcome: str
+    request_digest: str = ""
+    detail: str = ""
+
+
+def row_id(at: int) -> str:
+    """A time-ordered id: 16 hexadecimal digits of microseconds, 16 of chance."""
+    return f"{at:016x}{secrets.token_hex(8)}"
+
+
+def row_values(ctx: RequestContext, row: JournalRow) -> dict[str, object]:
+    """The column values of one row."""
+    return {
+        "patient": row.patient,
+        "id": row_id(ctx.at),
+        "at": ctx.at,
+        "subject": ctx.subject.id,
+        "proof_level": ctx.subject.proof_level,
+        "mode": ctx.subject.mode,
+        "purpose": ctx.subject.purpose,
+        "action": row.action,
+        "objects": json.dumps(row.objects, separators=(",", ":")),
+        "decision": "allowed" if row.decision.allowed else "refused",
+        "rule": row.decision.rule,
+        "outcome": row.outcome,
+        "message_id": ctx.message_id,
+        "request_digest": row.request_digest,
+        "peer": ctx.peer,
+        "detail": row.detail,
+    }
+
+
+def journal(ctx: RequestContext, rows: Sequence[JournalRow]) -> Callable[[Connection], None]:
+    """A function of statements that inserts `rows`, to be run inside a write."""
+    values = [row_values(ctx, row) for row in rows]
+
+    def insert_rows(connection: Connection) -> None:
+        connection.execute(_INSERT, values)
+
+    return insert_rows

@@ -1,0 +1,52 @@
+"""What a dialect of document sharing tolerates and demands: plain IHE, and the French DMP. Data, no code paths.
+
+Source: IHE ITI TF-3; for `dmp` the published DMP example messages and the CI-SIS sharing volume.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from soap.transaction import WireTolerances
+from xds_metadata.datatypes import DMP as DMP_DATATYPES
+from xds_metadata.datatypes import DatatypeTolerances
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Named switches; each one is off unless a profile turns it on.
+
+    `author_without_node_representation`: an author Classification may lack the empty attribute.
+    `code_without_display`: a code may lack its display name.
+    `document_id_caseless`: xds:Document/@id is matched to the entry's id without regard to letter case.
+    `foreign_slots`: Slot names that are no URN are accepted and kept.
+    `signs_submission_set`: a `signs` association may point at the submission set of its message and carry
+    SubmissionSetStatus.
+    `unlisted_type_code`: a typeCode outside the affinity domain's list is accepted when its scheme is in the list.
+    `unlisted_signature_codes`: an entry of the electronic signature's format may carry codes outside the lists.
+    """
+
+    name: str
+    wire: WireTolerances = field(default_factory=WireTolerances)
+    datatypes: DatatypeTolerances = field(default_factory=DatatypeTolerances)
+    author_without_node_representation: bool = False
+    code_without_display: bool = False
+    document_id_caseless: bool = False
+    foreign_slots: bool = False
+    signs_submission_set: bool = False
+    unlisted_type_code: bool = False
+    unlisted_signature_codes: bool = False
+
+
+IHE = Profile("ihe")
+DMP = Profile(
+    "dmp",
+    wire=WireTolerances(unprefixed_must_understand=True, empty_to=True, soap11_in_mtom_root=True),
+    datatypes=DMP_DATATYPES,
+    author_without_node_representation=True,
+    document_id_caseless=True,
+    signs_submission_set=True,
+    unlisted_type_code=True,
+    unlisted_signature_codes=True,
+)
+PROFILES = {profile.name: profile for profile in (IHE, DMP)}

@@ -1,0 +1,144 @@
+"""Rules on the attributes of one object: present, of the right form, of a known code, in the right order in time.
+
+Each is a row of the attribute table; the few rules between two attributes of one object follow.
+Source: IHE ITI TF-3 4.2.3.1.7 (data types), 4.2.3.2 to 4.2.3.4, 4.3.1 (optionality).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from xds_metadata import attributes as table
+from xds_metadata.attributes import Attribute, ObjectTable, Place, R, Type, X
+from xds_metadata.codes import CodeSets
+from xds_metadata.datatypes import check_dtm, is_later
+from xds_metadata.errors import Finding
+from xds_metadata.from_ebrim import finding, shown
+from xds_metadata.model import Author, Code, DocumentEntry, Submission
+from xds_metadata.profile import Profile
+from xds_metadata.rules.datatype import check_type, check_type_of_author
+
+PROVIDE, REGISTER = "provide", "register"
+LONG_NAME = 256
+_SIGNATURE_FORMATS = frozenset({"http://www.w3.org/2000/09/xmldsig#", "urn:ihe:iti:dsg:detached:2014"})
+_AVAILABILITY = frozenset({"urn:ihe:iti:2010:DocumentAvailability:Online", "urn:ihe:iti:2010:DocumentAvailability:Offline"})
+
+
+def check_values(submission: Submission, actor: str, profile: Profile, codes: CodeSets, now: datetime) -> Iterator[Finding]:
+    """All findings on single objects. `actor` is PROVIDE (ITI-41) or REGISTER (ITI-42); `now` is aware."""
+    groups: tuple[tuple[ObjectTable, Sequence[Any]], ...] = (
+        (table.DOCUMENT_ENTRY, submission.entries),
+        (table.SUBMISSION_SET, submission.submission_sets),
+        (table.FOLDER, submission.folders),
+        (table.ASSOCIATION, submission.associations),
+    )
+    for rows, items in groups:
+        for item in items:
+            yield from _check_object(rows, item, actor, profile, codes, now)
+    for entry in submission.entries:
+        yield from _check_entry(entry)
+
+
+def _check_object(
+    rows: ObjectTable, item: Any, actor: str, profile: Profile, codes: CodeSets, now: datetime
+) -> Iterator[Finding]:
+    label = f"{rows.kind} {shown(item.entry_uuid)}"
+    lenient_codes = profile.unlisted_signature_codes and _is_signature(item)
+    for row in rows.rows:
+        value = getattr(item, row.field)
+        need = row.provide if actor == PROVIDE else row.register
+        if value is None or value == () or value is False:
+            if need == R and row.place is not Place.XML:
+                yield finding("required", label, f"{row.name} is required and missing")
+            continue
+        if need == X:
+            yield finding("forbidden", label, f"{row.name} is not allowed here")
+            continue
+        if need == table.REGISTRY:
+            continue
+        for single in value if row.many else (value,):
+            yield from _check_value(row, single, label, profile, codes, now, lenient_codes)
+
+
+def _is_signature(item: object) -> bool:
+    return isinstance(item, DocumentEntry) and item.format_code is not None and item.format_code.code in _SIGNATURE_FORMATS
+
+
+def _check_value(
+    row: Attribute, value: Any, label: str, profile: Profile, codes: CodeSets, now: datetime, lenient_codes: bool
+) -> Iterator[Finding]:
+    if isinstance(value, Code):
+        if not lenient_codes:
+            yield from _check_code(row, value, label, profile, codes)
+        return
+    if isinstance(value, Author):
+        yield from _check_author(value, label, profile)
+        return
+    if row.place is Place.XML and row.field in ("source", "target", "type", "entry_uuid"):
+        if row.field == "entry_uuid" and value.startswith("urn:"):
+            yield from _problem(row, check_type(Type.UUID, value, profile.datatypes, now), value, label)
+        return
+    if row.longest is not None and len(value) > row.longest:
+        yield finding("length", label, f"{row.name} has {len(value)} characters, at most {row.longest} are allowed")
+        return
+    if row.place in (Place.SLOT, Place.IDENTIFIER) and len(value) > LONG_NAME:
+        yield finding("length", label, f"a value of {row.name} has {len(value)} characters, at most {LONG_NAME} are allowed")
+        return
+    if row.codes == "mime_type":
+        problem = check_type(row.type, value, profile.datatypes, now)
+        if problem is None and not codes.allows("mime_type", value, ""):
+            problem = codes.explain("mime_type", value, "")
+        yield from _problem(row, problem, value, label)
+        return
+    yield from _problem(row, check_type(row.type, value, profile.datatypes, now), value, label)
+
+
+def _problem(row: Attribute, problem: str | None, value: str, label: str) -> Iterator[Finding]:
+    if problem is not None:
+        yield finding("type-" + row.type.name.lower(), label, f"{row.name} {shown(value)}: {problem}")
+
+
+def _check_code(row: Attribute, value: Code, label: str, profile: Profile, codes: CodeSets) -> Iterator[Finding]:
+    name = row.codes
+    if name is None or codes.allows(name, value.code, value.scheme):
+        return
+    if name == "type_code" and profile.unlisted_type_code and codes.knows_scheme(name, value.scheme):
+        return
+    yield finding("code", label, f"{row.name}: {codes.explain(name, value.code, value.scheme)}")
+
+
+def _check_author(author: Author, label: str, profile: Profile) -> Iterator[Finding]:
+    if author.person is None and not author.institutions and not author.telecommunications:
+        yield finding(
+            "author-identified", label, "author has neither authorPerson nor authorInstitution nor authorTelecommunication"
+        )
+    values = [("authorPerson", author.person)] if author.person is not None else []
+    values += [("authorInstitution", v) for v in author.institutions]
+    values += [("authorRole", v) for v in author.roles]
+    values += [("authorSpecialty", v) for v in author.specialties]
+    values += [("authorTelecommunication", v) for v in author.telecommunications]
+    for name, value in values:
+        problem = (
+            f"has {len(value)} characters, at most {LONG_NAME} are allowed"
+            if len(value) > LONG_NAME
+            else check_type_of_author(name, value, profile.datatypes)
+        )
+        if problem is not None:
+            yield finding("type-author", label, f"{name} {shown(value)}: {problem}")
+
+
+def _after(start: str, stop: str) -> bool:
+    return check_dtm(start) is None and check_dtm(stop) is None and is_later(start, stop)
+
+
+def _check_entry(entry: DocumentEntry) -> Iterator[Finding]:
+    label = f"DocumentEntry {shown(entry.entry_uuid)}"
+    start, stop = entry.service_start_time, entry.service_stop_time
+    if start is not None and stop is not None and _after(start, stop):
+        yield finding("service-times", label, f"serviceStartTime {shown(start)} is after serviceStopTime {shown(stop)}")
+    if entry.document_availability is not None and entry.document_availability not in _AVAILABILITY:
+        yield finding(
+            "document-availability", label, f"documentAvailability {shown(entry.document_availability)} is unknown"
+        )

@@ -1,0 +1,176 @@
+"""One registration as statements: facts read, plan judged, rows written, all in the transaction that is handed in.
+
+Source: IHE ITI TF-2 3.42.4.1.3 (all or nothing); DESIGN: no parsing and no network inside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Table, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql import ColumnElement
+
+from xds_metadata import associations as types
+from xds_metadata.errors import XdsFailure, errors
+from xds_metadata.patients import patient_column
+from xds_registry import lifecycle, references
+from xds_registry import tables as t
+from xds_registry.identifiers import Assigned, new_uuid
+from xds_registry.references import Facts, SetIdentity
+from xds_registry.rows import Rows, membership_rows
+from xds_registry.vocabulary import Kind, Status, bare
+
+_ORDER: tuple[Table, ...] = (
+    t.object_key,
+    t.part_key,
+    t.object_version,
+    t.submission_set,
+    t.set_author,
+    t.entry,
+    t.entry_code,
+    t.entry_author,
+    t.entry_reference,
+    t.folder,
+    t.folder_code,
+    t.association,
+)
+_INSERTS = {table.name: insert(table) for table in _ORDER}
+
+
+@dataclass(frozen=True, slots=True)
+class RetryKey:
+    """What recognises a repeated submission, and the answer it is to get."""
+
+    sender: str
+    digest: str
+    message_id: str
+    at: int
+    answer: bytes
+
+
+def external_ids(assigned: Assigned) -> list[str]:
+    """Bare ids that associations name outside the message."""
+    submission = assigned.submission
+    own = {
+        item.entry_uuid
+        for group in (submission.submission_sets, submission.entries, submission.folders, submission.associations)
+        for item in group
+    }
+    ends = [end for link in submission.associations for end in (link.source, link.target)]
+    return sorted({bare(end) for end in ends if end not in own})
+
+
+def load_facts(connection: Connection, assigned: Assigned, visible: ColumnElement[bool], known_only: bool) -> Facts:
+    """Read all that bears on the submission."""
+    submission = assigned.submission
+    package_ids = [s.unique_id or "" for s in submission.submission_sets] + [f.unique_id or "" for f in submission.folders]
+    document_ids = [e.unique_id or "" for e in submission.entries]
+    objects = references.load_objects(connection, external_ids(assigned), visible)
+    replaced = [
+        bare(link.target)
+        for link in submission.associations
+        if link.type in types.REPLACING and bare(link.target) in objects
+    ]
+    patients = [patient_column(cx) for cx in lifecycle.patient_ids(submission)]
+    return Facts(
+        used_ids=references.load_used_ids(connection, assigned.submitted_uuids, [part for part, _ in assigned.part_uuids]),
+        objects=objects,
+        folders_of=references.load_folders_of(connection, replaced) if replaced else {},
+        children={entry: references.load_children(connection, entry) for entry in replaced},
+        sets=references.load_sets(connection, package_ids),
+        documents=references.load_documents(connection, document_ids + package_ids),
+        known_patients=references.load_patients(connection, set(patients)) if known_only else None,
+    )
+
+
+def find_set(connection: Connection, unique_id: str) -> SetIdentity | None:
+    """What is known of a submission set's uniqueId."""
+    return references.load_sets(connection, [unique_id]).get(unique_id)
+
+
+def carry_out(
+    connection: Connection, assigned: Assigned, facts: Facts, rows: Rows, retry: RetryKey, now: str
+) -> lifecycle.Plan:
+    """Judge and write. Raises XdsFailure, having written nothing that outlives the savepoint, when a finding is an error."""
+    plan = lifecycle.plan(assigned.submission, facts)
+    if errors(plan.findings):
+        raise XdsFailure(plan.findings)
+    for offset, link in enumerate(plan.memberships):
+        ids = (new_uuid(), new_uuid())
+        moment = retry.at + 500_000 + 2 * offset
+        membership_rows(rows, assigned.submission, link.folder, link.entry, ids, moment)
+    for table in _ORDER:
+        values = rows.tables.get(table.name)
+        if values:
+            connection.execute(_INSERTS[table.name], values)
+    _insert_identities(connection, assigned, rows, retry)
+    for entry_id, patient in plan.deprecate:
+        connection.execute(
+            update(t.entry)
+            .where(t.entry.c.patient == patient, t.entry.c.id == entry_id)
+            .values(status=int(Status.DEPRECATED))
+        )
+    for folder_id, patient in plan.touched:
+        connection.execute(
+            update(t.folder).where(t.folder.c.patient == patient, t.folder.c.id == folder_id).values(last_update=now)
+        )
+    return plan
+
+
+def _insert_or_nothing(connection: Connection, table: Table, values: list[dict[str, object]]) -> None:
+    dialect = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    connection.execute(dialect(table).on_conflict_do_nothing(), values)
+
+
+def _insert_identities(connection: Connection, assigned: Assigned, rows: Rows, retry: RetryKey) -> None:
+    submission = assigned.submission
+    owner = submission.submission_sets[0]
+    identities: list[dict[str, object]] = [
+        {
+            "unique_id": owner.unique_id,
+            "patient": patient_column(owner.patient_id),
+            "kind": int(Kind.SUBMISSION_SET),
+            "sender": retry.sender,
+            "digest": retry.digest,
+            "message_id": retry.message_id,
+            "answered_at": retry.at,
+            "answer": retry.answer,
+        }
+    ]
+    identities += [
+        {
+            "unique_id": f.unique_id,
+            "patient": patient_column(f.patient_id),
+            "kind": int(Kind.FOLDER),
+            "sender": "",
+            "digest": "",
+            "message_id": "",
+            "answered_at": retry.at,
+            "answer": None,
+        }
+        for f in submission.folders
+    ]
+    connection.execute(insert(t.set_identity), identities)
+    if rows.tables.get("entry"):
+        _insert_or_nothing(connection, t.document_locator, _unique(rows.tables["document_locator"]))
+        _insert_or_nothing(
+            connection,
+            t.document_identity,
+            [{"unique_id": r["unique_id"], "hash": r["hash"], "size": r["size"]} for r in rows.tables["entry"]],
+        )
+        _check_identities(connection, rows)
+
+
+def _unique(rows: list[dict[str, object]]) -> list[dict[str, object]]:
+    return list({(row["unique_id"], row["patient"]): row for row in rows}.values())
+
+
+def _check_identities(connection: Connection, rows: Rows) -> None:
+    """Another writer may have registered the same uniqueId meanwhile: what is stored now decides."""
+    d = t.document_identity.c
+    ids = [row["unique_id"] for row in rows.tables["entry"]]
+    stored = {row[0]: row[1] for row in connection.execute(select(d.unique_id, d.hash).where(d.unique_id.in_(ids)))}
+    for row in rows.tables["entry"]:
+        if stored.get(row["unique_id"]) != row["hash"]:
+            raise XdsFailure(lifecycle.non_identical_hash(row["unique_id"]))
