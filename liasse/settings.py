@@ -152,6 +152,11 @@ class StorageSettings(_Table):
         return value
 
     @property
+    def database_place(self) -> str:
+        """What `database.open_database` opens: the URL of the settings, or the SQLite file in the folder."""
+        return self.database or str(self.directory / "liasse.sqlite")
+
+    @property
     def run_directory(self) -> Path:
         """Folder of what only lives as long as the server: metrics of the processes."""
         return self.directory / "run"
