@@ -37,3 +37,32 @@ SAML2: Final = "urn:oasis:names:tc:SAML:2.0:assertion"
 DS: Final = "http://www.w3.org/2000/09/xmldsig#"
 WSDL: Final = "http://schemas.xmlsoap.org/wsdl/"
 WSDL_SOAP12: Final = "http://schemas.xmlsoap.org/wsdl/soap12/"
+
+PREFIXES: Final = {
+    SOAP12: "soap",
+    WSA: "wsa",
+    XOP: "xop",
+    XML: "xml",
+    XSD: "xs",
+    XSI: "xsi",
+    RIM: "rim",
+    RS: "rs",
+    LCM: "lcm",
+    QUERY: "query",
+    XDS: "xds",
+    RMD: "rmd",
+    XDSI: "xdsi",
+    WSNT: "wsnt",
+    HL7: "hl7",
+    WSSE: "wsse",
+    SAML2: "saml2",
+    DS: "ds",
+}
+"""The customary prefix of each namespace, for texts and paths; what a sender uses is its own affair."""
+
+
+def customary_name(tag: str) -> str:
+    """`{namespace}name` as `prefix:name`; without prefix where the namespace has no customary one."""
+    namespace, brace, name = tag.rpartition("}")
+    prefix = PREFIXES.get(namespace[1:]) if brace else None
+    return f"{prefix}:{name}" if prefix else name
