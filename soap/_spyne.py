@@ -2,14 +2,13 @@
 
 spyne carries an old copy of six whose importer lacks `find_spec`: from Python 3.12 on it no longer finds `six.moves`, on
 3.11 every later failing import of anybody warns. The modules are therefore taken from the `six` distribution and the old
-importer is removed. spyne also warns while it is imported (`cgi`), logs whole messages, and collects garbage between calls.
+importer is removed. spyne also warns while it is imported (`cgi`) and logs whole messages.
 """
 
 from __future__ import annotations
 
 import importlib
 import logging
-import math
 import sys
 import warnings
 
@@ -41,10 +40,9 @@ _register_six_moves()
 _silence()
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    from spyne import AnyXml, Application, MethodContext, ServiceBase, const, rpc
+    from spyne import AnyXml, Application, MethodContext, ServiceBase, rpc
     from spyne.protocol.soap.soap12 import Soap12
     from spyne.server import ServerBase
 _remove_old_importer()
-const.MIN_GC_INTERVAL = math.inf
 
 __all__ = ["AnyXml", "Application", "MethodContext", "ServerBase", "ServiceBase", "Soap12", "rpc"]

@@ -78,6 +78,11 @@ class Soap12Protocol(Soap12):  # type: ignore[misc]
         ctx.in_header_doc, ctx.in_body_doc = envelope.header, envelope.body
         ctx.method_request_string = exchange.addressing.action
 
+    def generate_method_contexts(self, ctx: Any) -> list[Any]:
+        """The context itself: one message calls one method, so there is nothing to copy it for."""
+        (ctx.descriptor,) = self.get_call_handles(ctx)
+        return [ctx]
+
     def get_call_handles(self, ctx: Any) -> Any:
         """The one service method of the action at this endpoint, if the body is the one it takes."""
         exchange: OpenExchange = ctx.udc

@@ -18,9 +18,13 @@ from soap.transaction import Body, Exchange, Incoming, Part, Reply, Transaction,
 
 
 class _Context(MethodContext):  # type: ignore[misc]
-    """spyne's context of one call, without the parts that refer back to it."""
+    """spyne's context of one call: without the parts that refer back to it, and without events, which nobody listens to."""
 
     TransportContext = None
+    __setattr__ = object.__setattr__
+
+    def fire_event(self, event: str, *args: Any, **kwargs: Any) -> None:
+        """No handler is ever registered in this application."""
 
 
 class Server(ServerBase):  # type: ignore[misc]
@@ -90,7 +94,10 @@ class Server(ServerBase):  # type: ignore[misc]
         self._write(context)
 
     def _write(self, context: Any) -> None:
-        """Serialise and close; what was parsed is dropped before the answer is sent."""
+        """Serialise; what was parsed is dropped before the answer is sent.
+
+        The context is not closed: spyne then fires an event and may run a whole garbage collection.
+        """
         exchange: OpenExchange = context.udc
         self.get_out_string(context)
         answer = context.out_document
@@ -98,7 +105,6 @@ class Server(ServerBase):  # type: ignore[misc]
             exchange.reply = _fault_reply(exchange, answer, tuple(context.out_string))
         else:
             exchange.reply = _reply(exchange, answer, tuple(context.out_string))
-        context.close()
         context.in_document = context.in_header_doc = context.in_body_doc = context.in_object = context.udc = None
 
 
