@@ -40,11 +40,11 @@ class SchemaFinding:
 
 
 class Locator:
-    """Paths of elements below one root; positions among siblings are counted once per parent."""
+    """Paths of elements below one root; a position is counted from the nearest sibling whose position is known."""
 
     def __init__(self, root: etree._Element) -> None:
         self._root = root
-        self._steps: dict[etree._Element, dict[etree._Element, str]] = {}
+        self._positions: dict[etree._Element, int] = {}
 
     def path(self, node: etree._Element) -> str:
         """The path of `node`, which is the root or lies below it."""
@@ -53,23 +53,23 @@ class Locator:
             parent = node.getparent()
             if parent is None:
                 break
-            steps.append(self._children(parent)[node])
+            steps.append(self._step(node))
             node = parent
         steps.append(customary_name(str(node.tag)))
         return "/" + "/".join(reversed(steps))
 
-    def _children(self, parent: etree._Element) -> dict[etree._Element, str]:
-        known = self._steps.get(parent)
-        if known is None:
-            totals: dict[str, int] = {}
-            positions = []
-            for child in parent.iterchildren(etree.Element):
-                tag = str(child.tag)
-                totals[tag] = totals.get(tag, 0) + 1
-                positions.append((child, tag, totals[tag]))
-            known = {c: customary_name(t) + (f"[{n}]" if totals[t] > 1 else "") for c, t, n in positions}
-            self._steps[parent] = known
-        return known
+    def _step(self, node: etree._Element) -> str:
+        name, tag = customary_name(str(node.tag)), str(node.tag)
+        position = 1
+        for earlier in node.itersiblings(tag, preceding=True):
+            known = self._positions.get(earlier)
+            if known is not None:
+                position += known
+                break
+            position += 1
+        self._positions[node] = position
+        alone = position == 1 and next(node.itersiblings(tag), None) is None
+        return name if alone else f"{name}[{position}]"
 
 
 def node_at(root: etree._Element, path: str) -> etree._Element:
@@ -117,6 +117,8 @@ def _words(error: xmlschema.XMLSchemaValidationError, node: etree._Element) -> t
     validator, text = error.validator, error.reason or ""
     if isinstance(validator, XsdAttributeGroup):
         return _attribute_words(text, validator)
+    if isinstance(validator, xmlschema.XMLSchema10):
+        return f"{customary_name(str(node.tag))} is not declared", "an element of the schema"
     if isinstance(validator, XsdGroup):
         return f"text stands between the elements of {customary_name(str(node.tag))}", "elements only"
     named = _ATTRIBUTE.match(text)
@@ -188,7 +190,7 @@ _RULES: Final[Sequence[tuple[re.Pattern[str], str, str]]] = (
     (re.compile(r"Character content"), "text stands between the elements of {element}", "elements only"),
     (re.compile(r"Missing child"), "{element} ends too early", "{children}"),
     (re.compile(r"This element is not expected"), "{element} is not allowed at this place", "{children}"),
-    (re.compile(r"No matching global"), "{element} is not a message of this schema", "a declared message"),
+    (re.compile(r"No matching global"), "{element} is not declared", "an element of the schema"),
     (re.compile(r"Element content is not allowed"), "{element} holds elements", "text only"),
 )
 
@@ -203,7 +205,7 @@ def from_libxml2(entry: etree._LogEntry, node: etree._Element, where: Locator) -
     rest = message[head.end() :] if head else message
     listed = _EXPECTED.search(rest)
     children = _one_of([customary_name(tag.strip()) for tag in listed[1].split(", ")]) if listed else "no further element"
-    reason, expected = f"{subject} breaks rule {entry.type_name}", "content that the schema allows"
+    reason, expected = _unworded(subject, entry.type_name)
     for pattern, found, wanted in _RULES:
         match = pattern.match(rest)
         if match:
@@ -213,6 +215,13 @@ def from_libxml2(entry: etree._LogEntry, node: etree._Element, where: Locator) -
             )
             break
     return SchemaFinding(where.path(node), reason, expected, _line(node))
+
+
+def _unworded(subject: str, rule: str) -> tuple[str, str]:
+    """Words for a message that libxml2 cut short or that has no rule here."""
+    if "DATATYPE" in rule:
+        return f"{subject} has a value that does not fit", "a value of the declared type"
+    return f"{subject} breaks rule {rule.removeprefix('SCHEMAV_')}", "content that the schema allows"
 
 
 def _line(node: etree._Element) -> int:
