@@ -80,6 +80,10 @@ class CodeSets:
             bool(code) and (attribute, _WHOLE_SCHEME, scheme) in self._displays
         )
 
+    def knows_scheme(self, attribute: str, scheme: str) -> bool:
+        """Whether the domain lists any code of `scheme` for `attribute`."""
+        return scheme.removeprefix("urn:oid:") in self._schemes.get(attribute, {})
+
     def restricts(self, attribute: str) -> bool:
         """Whether the domain lists the values of `attribute`."""
         return attribute in self._schemes

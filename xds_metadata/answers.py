@@ -1,0 +1,33 @@
+"""Findings and failures to the errors of an ebRS answer; schema findings to metadata findings.
+
+Source: IHE ITI TF-3 4.2.4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lxml import etree
+
+from ebrim.model import RegistryError
+from xds_metadata.errors import Finding, XdsFailure
+from xmlsafe.schema import Schema
+
+REGISTRY, REPOSITORY = "Registry", "Repository"
+
+
+def registry_errors(findings: Iterable[Finding], actor: str) -> tuple[RegistryError, ...]:
+    """The findings as RegistryError values, worded by `actor`, errors first."""
+    rows = [RegistryError(f.for_actor(actor), f.context, f.location, f.severity) for f in findings]
+    return tuple(sorted(rows, key=lambda row: row.severity))
+
+
+def check_schema(schema: Schema, body: etree._Element, code: str) -> None:
+    """Raise XdsFailure with what makes `body` invalid, under `code` ("MetadataError" or "Error"); nothing when valid."""
+    if schema.is_valid(body):
+        return
+    found = schema.findings(body)
+    raise XdsFailure(
+        [Finding(code, f"schema: {f}", rule="schema") for f in found]
+        or [Finding(code, "the message does not fit its schema", rule="schema")]
+    )

@@ -1,0 +1,156 @@
+"""The Document Registry: what its transactions share, and the registration that both ITI-42 and an in-process repository use.
+
+Source: IHE ITI TF-2 3.42.4.1.3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection
+
+from access_control.context import RequestContext
+from access_control.policy import AccessPolicy
+from access_control.scope import Scope
+from database.errors import ConstraintViolated, DatabaseBusy, DatabaseError, DatabaseFull, OutcomeUnknown
+from database.handle import Database
+from ebrim.rs import write_registry_response
+from xds_metadata.answers import REGISTRY
+from xds_metadata.codes import CodeSets
+from xds_metadata.errors import Finding, XdsFailure
+from xds_metadata.patients import key_of_text, patient_column
+from xds_metadata.profile import Profile
+from xds_metadata.registration import Registration
+from xds_registry import lifecycle, write
+from xds_registry import tables as t
+from xds_registry.conditions import Clause, Names
+from xds_registry.identifiers import assign
+from xds_registry.references import SetIdentity
+from xds_registry.rows import Rows, build_rows
+from xds_registry.select import Selector
+from xds_registry.visibility import scope_values, visible
+from xds_registry.vocabulary import Kind
+from xmlsafe.schema import Schema
+
+MICROSECONDS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrySettings:
+    """What an operator decides. `retry_window` in seconds; `result_limit` objects in one answer.
+
+    `authorities`: the affinity domain's assigning authorities (OIDs), empty for all. `known_patients_only`: a patient must
+    have been announced. `retry_needs_message_id`: a repeated submission is recognised only with its first MessageID.
+    """
+
+    authorities: frozenset[str] = frozenset()
+    known_patients_only: bool = False
+    home_community_id: str | None = None
+    retry_window: int = 86_400
+    retry_needs_message_id: bool = False
+    result_limit: int = 20_000
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The actor: its store, its policy, its dialect. `clock` gives microseconds since 1970 UTC."""
+
+    database: Database
+    policy: AccessPolicy
+    profile: Profile
+    codes: CodeSets
+    schema: Schema
+    settings: RegistrySettings
+    clock: Callable[[], int]
+    selector: Selector
+
+    def register(self, ctx: RequestContext, request: Registration) -> bytes:
+        """Store one submission, all or nothing, and return the ebRS answer: that of the first time for a retry.
+
+        The metadata rules have been applied. Raises XdsFailure with every finding on stored data, worded as the registry's,
+        and DatabaseError where nothing was stored.
+        """
+        self._check_authorities(request)
+        try:
+            try:
+                return self._register(ctx, request)
+            except ConstraintViolated:
+                return self._register(ctx, request)  # another writer was first: what it stored now shows in the facts
+        except XdsFailure as failure:
+            raise _worded(failure.findings) from None
+
+    def _register(self, ctx: RequestContext, request: Registration) -> bytes:
+        now = datetime.fromtimestamp(ctx.at / MICROSECONDS, UTC).strftime("%Y%m%d%H%M%S")
+        assigned = assign(request, self.settings.home_community_id)
+        prepared = build_rows(assigned, ctx.at, now)
+        answer = write_registry_response()
+        retry = write.RetryKey(request.sender, request.digest, ctx.message_id, ctx.at, answer)
+        patients = {patient_column(cx) for cx in lifecycle.patient_ids(request.submission)}
+        scope = self.policy.scope(ctx, [key_of_text(key) for key in sorted(patients)])
+        unique_id = request.submission.submission_sets[0].unique_id or ""
+
+        def statements(connection: Connection) -> bytes:
+            known = write.find_set(connection, unique_id)
+            stored = self._replay(known, retry)
+            if stored is None:
+                facts = write.load_facts(connection, assigned, _visible(scope), self.settings.known_patients_only)
+                rows = Rows({name: list(values) for name, values in prepared.tables.items()})
+                write.carry_out(connection, assigned, facts, rows, retry, now)
+            for effect in request.effects:
+                effect(connection)
+            return answer if stored is None else stored
+
+        try:
+            return self.database.write(statements)
+        except OutcomeUnknown:
+            return self._after_unknown(unique_id, retry)
+
+    def _replay(self, known: SetIdentity | None, retry: write.RetryKey) -> bytes | None:
+        """The stored answer when this is a repetition of a submission that succeeded lately."""
+        if known is None or known.answer is None or (known.sender, known.digest) != (retry.sender, retry.digest):
+            return None
+        if self.settings.retry_needs_message_id and known.message_id != retry.message_id:
+            return None
+        if retry.at - known.answered_at > self.settings.retry_window * MICROSECONDS:
+            return None
+        return known.answer
+
+    def _after_unknown(self, unique_id: str, retry: write.RetryKey) -> bytes:
+        """The commit's outcome was lost: the identity row tells."""
+        with self.database.read() as connection:
+            known = write.find_set(connection, unique_id)
+        if known is not None and known.digest == retry.digest and known.answered_at == retry.at:
+            return retry.answer
+        raise DatabaseBusy("the registration was not carried out; it may be sent again")
+
+    def _check_authorities(self, request: Registration) -> None:
+        allowed = self.settings.authorities
+        if not allowed:
+            return
+        foreign = [
+            patient_id
+            for patient_id in dict.fromkeys(lifecycle.patient_ids(request.submission))
+            if key_of_text(patient_column(patient_id)).authority not in allowed
+        ]
+        if foreign:
+            raise _worded(Finding("XDSUnknownPatientId", cx, rule="patient-authority") for cx in foreign)
+
+
+def _visible(scope: Scope) -> Clause:
+    return visible(Kind.ENTRY, t.entry, scope, Names(scope_values(scope.visible)))
+
+
+def _worded(findings: Iterable[Finding]) -> XdsFailure:
+    """The failure with the registry's own wording of codes, so that a repository can pass it on as it is."""
+    return XdsFailure([Finding(f.for_actor(REGISTRY), f.context, f.location, f.rule, f.severity) for f in findings])
+
+
+def store_failure(error: DatabaseError) -> Finding:
+    """The finding that stands for a database failure; it names no stored value."""
+    if isinstance(error, DatabaseBusy):
+        return Finding("Busy", "the registry is busy; the message may be sent again", rule="database-busy")
+    if isinstance(error, DatabaseFull):
+        return Finding("OutOfResources", "the registry has no space left", rule="database-full")
+    return Finding("Error", "the registry's database is not available; the message may be sent again", rule="database")

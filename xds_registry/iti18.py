@@ -1,0 +1,131 @@
+"""ITI-18 Registry Stored Query: one statement of objects with the caller's scope inside it.
+
+1. decode: schema, query id, parameters (all errors). 2. patients: from the parameter, or located by id. 3. decision and
+scope. 4. the select. 5. the journal row, committed. 6. encode: stored leaves joined inside an envelope.
+Source: IHE ITI TF-2 3.18.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from access_control.from_call import context_of
+from access_control.policy import Action, Target
+from ebrim.model import AdhocQuery
+from ebrim.read import read_adhoc_query_request
+from ebrim.rs import write_query_answer, write_query_failure
+from ebrim.write import write_object_ref
+from journal.rows import JournalRow, journal
+from soap.transaction import Body, Call, Transaction
+from xds_metadata.answers import REGISTRY, check_schema, registry_errors
+from xds_metadata.errors import Finding, XdsFailure
+from xds_metadata.patients import key_of_text
+from xds_registry.actor import Registry
+from xds_registry.refusals import refusal, refuse_access
+from xds_registry.select import Found, serialise
+from xds_registry.stored_queries import QUERIES, Plan, StoredQuery
+from xds_registry.stored_queries.parameters import bind
+from xds_registry.vocabulary import UUID_PREFIX, Kind
+from xmlsafe.namespaces import QUERY
+
+ACTION = "urn:ihe:iti:2007:RegistryStoredQuery"
+LEAF_CLASS, OBJECT_REF = "LeafClass", "ObjectRef"
+
+
+@dataclass(frozen=True, slots=True)
+class BoundQuery:
+    """A query ready to run; `patient` is the key text of its patient parameter, if it has one."""
+
+    query: StoredQuery
+    plan: Plan
+    leaves: bool
+    patient: str | None
+
+
+def decode(registry: Registry, call: Call) -> BoundQuery:
+    """The query in the body. Raises XdsFailure."""
+    check_schema(registry.schema, call.body, "Error")
+    return bind_query(read_adhoc_query_request(call.body))
+
+
+def bind_query(request: AdhocQuery) -> BoundQuery:
+    """The stored query with its parameters bound. Raises XdsFailure with every finding."""
+    query = QUERIES.get(request.id)
+    if query is None:
+        raise XdsFailure(
+            Finding("XDSUnknownStoredQuery", f"{request.id} is not a stored query known here", rule="query-known")
+        )
+    if request.return_type not in (LEAF_CLASS, OBJECT_REF):
+        raise XdsFailure(
+            Finding("Error", f"returnType {request.return_type}: expected LeafClass or ObjectRef", rule="return-type")
+        )
+    bound = bind(request.slots, query.parameters)
+    return BoundQuery(query, query.plan(bound), request.return_type == LEAF_CLASS, bound.get("patient"))
+
+
+def handle(registry: Registry, call: Call) -> Body:
+    """Select, journal, answer."""
+    request: BoundQuery = call.request
+    ctx = context_of(call, registry.clock)
+    limit = registry.settings.result_limit
+    with registry.database.read_raw() as cursor:
+        if request.plan.anchor is None:
+            patients: tuple[str, ...] = (request.patient or "",)
+        else:
+            patients = registry.selector.locate(cursor, request.plan.anchor)
+        keys = [key_of_text(key) for key in patients]
+        decision = registry.policy.may(ctx, Action.QUERY, Target(tuple(keys)))
+        refuse_access(decision)
+        scope = registry.policy.scope(ctx, keys)
+        found = registry.selector.run(cursor, request.plan.selection, scope, request.leaves, limit + 1)
+    _check_answer(request, found, limit)
+    name = request.query.name
+    rows = [JournalRow(patient, "query", (("query", name),), decision, "Success") for patient in patients or ("",)]
+    registry.database.write(journal(ctx, rows))
+    return Body(write_query_answer(encode(found, leaves=request.leaves)))
+
+
+def _check_answer(request: BoundQuery, found: Sequence[Found], limit: int) -> None:
+    if len(found) > limit:
+        raise XdsFailure(Finding("XDSTooManyResults", f"more than {limit} objects; narrow the query", rule="result-limit"))
+    if request.query.single_patient and request.leaves:
+        patients = {row.patient for row in found if row.kind != Kind.ASSOCIATION}
+        if len(patients) > 1:
+            raise XdsFailure(
+                Finding(
+                    "XDSResultNotSinglePatient",
+                    "the objects belong to several patients; ask for ObjectRef",
+                    rule="one-patient",
+                )
+            )
+
+
+def encode(found: Sequence[Found], *, leaves: bool) -> list[bytes]:
+    """The objects, or references to them."""
+    if leaves:
+        return [serialise(row) for row in found]
+    return [write_object_ref(UUID_PREFIX + row.id) for row in found]
+
+
+def refuse(registry: Registry, call: Call, error: Exception) -> Body | None:
+    """The Failure that stands for what decode or handle raised."""
+    findings = refusal(registry, call, error, "query")
+    if findings is None:
+        return None
+    return Body((write_query_failure(registry_errors(findings, REGISTRY)),))
+
+
+def transaction(registry: Registry) -> Transaction:
+    """The descriptor."""
+    return Transaction(
+        number="ITI-18",
+        title="Registry Stored Query",
+        endpoint="/registry",
+        request_actions=(ACTION,),
+        response_action=f"{ACTION}Response",
+        body_root=f"{{{QUERY}}}AdhocQueryRequest",
+        decode=lambda call: decode(registry, call),
+        handle=lambda call: handle(registry, call),
+        refuse=lambda call, error: refuse(registry, call, error),
+    )

@@ -1,0 +1,47 @@
+"""What the registry's transactions do when they refuse: the findings of an answer, and one journal row.
+
+A refusal discloses nothing, so it is answered even when its row cannot be written.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from access_control.decision import Decision
+from access_control.from_call import context_of
+from database.errors import DatabaseError
+from journal.rows import JournalRow, journal
+from soap.faults import Fault, FaultCode, QName
+from soap.transaction import Call
+from xds_metadata.errors import Finding, XdsFailure
+from xds_registry.actor import Registry, store_failure
+
+_log = logging.getLogger("liasse.registry")
+_DMP_FAULT = "urn:liasse:fault"
+
+
+def refuse_access(decision: Decision) -> None:
+    """Raise the fault of a decision that does not allow."""
+    if not decision.allowed:
+        subcode = [QName(_DMP_FAULT, decision.code)] if decision.code else []
+        raise Fault(FaultCode.SENDER, "access denied", *subcode)
+
+
+def refusal(registry: Registry, call: Call, error: Exception, action: str) -> Sequence[Finding] | None:
+    """The findings that stand for `error`, after its journal row; None when it is not one of ours to answer."""
+    if isinstance(error, XdsFailure):
+        findings: Sequence[Finding] = error.findings
+    elif isinstance(error, DatabaseError):
+        findings = (store_failure(error),)
+    else:
+        return None
+    rules = ",".join(dict.fromkeys(f.rule or f.code for f in findings))[:200]
+    row = JournalRow("", action, (), Decision(allowed=False, rule=rules), "Failure")
+    if not isinstance(error, DatabaseError):
+        try:
+            registry.database.write(journal(context_of(call, registry.clock), [row]))
+        except DatabaseError as failure:
+            _log.warning("refusal not journaled", extra={"transaction": call.transaction.number, "code": failure.code})
+    _log.info("refused", extra={"transaction": call.transaction.number, "message_id": call.message_id, "rule": rules})
+    return findings

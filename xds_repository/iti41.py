@@ -1,0 +1,227 @@
+"""ITI-41 Provide and Register Document Set-b: documents stored, their metadata registered, or neither.
+
+1. decode: schema, objects, metadata rules, documents against entries; all findings at once, before documents are received.
+2. handle: parts against documents, hash and size; 3. may this sender submit; 4. content; 5. bytes made durable; 6. the
+registration, with the documents' state and the journal row in its transaction. 7. encode: a RegistryResponse.
+Source: IHE ITI TF-2 3.41.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection
+
+from access_control.context import RequestContext
+from access_control.decision import Decision
+from access_control.from_call import context_of
+from access_control.policy import Action, Target
+from ebrim import model as rim
+from ebrim.rs import write_registry_response
+from journal.rows import JournalRow, journal
+from soap.staging import FailedPart
+from soap.transaction import Body, Call, Transaction
+from xds_metadata.answers import REPOSITORY, check_schema, registry_errors
+from xds_metadata.errors import METADATA_ERROR, Finding, XdsFailure, errors
+from xds_metadata.from_ebrim import from_ebrim
+from xds_metadata.model import Submission
+from xds_metadata.patients import key_of_text, patient_column
+from xds_metadata.registration import Effect, Registration, submission_digest
+from xds_metadata.rules import check_submission
+from xds_metadata.rules.values import PROVIDE
+from xds_repository.actor import Repository, refusal, refuse_access
+from xds_repository.documents import PENDING, STORED, StoredDocument, forget_pending, put_documents, set_state
+from xds_repository.matching import Matched, check_parts, check_received, fill_in, match
+from xds_repository.messages import PROVIDE_ROOT, read_provide_request
+from xds_repository.ports import RegistryNotAvailable
+from xds_repository.staging import StagedFile
+from xds_repository.store import StoreUnavailable
+
+ACTION = "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b"
+_HEAD = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Provided:
+    """A submission whose metadata is right, before its documents have been received."""
+
+    objects: rim.RegistryObjectList
+    submission: Submission
+    matched: tuple[Matched, ...]
+
+
+def decode(repository: Repository, call: Call) -> Provided:
+    """The submission in the body. Raises XdsFailure with every finding that needs neither documents nor stored data."""
+    check_schema(repository.schema, call.body, METADATA_ERROR)
+    request = read_provide_request(call.body)
+    submission, findings = from_ebrim(request.objects, repository.profile)
+    now = datetime.fromtimestamp(repository.clock() / 1_000_000, UTC)
+    findings += check_submission(submission, PROVIDE, repository.profile, repository.codes, now)
+    matched, unmatched = match(submission, request.documents, repository.profile.document_id_caseless)
+    findings += unmatched
+    if errors(findings):
+        raise XdsFailure(findings)
+    return Provided(request.objects, submission, matched)
+
+
+def handle(repository: Repository, call: Call) -> Body:
+    """Store and register, or neither. Whatever is not taken over is discarded."""
+    request: Provided = call.request
+    inline: list[StagedFile] = []
+    try:
+        return _handle(repository, call, request, inline)
+    finally:
+        for staged in inline:
+            staged.discard()
+
+
+def _handle(repository: Repository, call: Call, request: Provided, inline: list[StagedFile]) -> Body:
+    ctx = context_of(call, repository.clock)
+    # 2. parts, hash and size
+    findings = list(check_parts(request.matched, call.parts))
+    if findings:
+        raise XdsFailure(findings)
+    received = {m.entry.entry_uuid: _received(repository, m, call, inline) for m in request.matched}
+    for m in request.matched:
+        findings.extend(check_received(m.entry, received[m.entry.entry_uuid]))
+    if findings:
+        raise XdsFailure(findings)
+    # 3. access, before anything reads stored data
+    submission = request.submission
+    decision = _decide(repository, ctx, submission)
+    # 4. content
+    warnings = tuple(_check_content(repository, request.matched, received))
+    if errors(warnings):
+        raise XdsFailure(warnings)
+    # 5. bytes durable, then 6. the registration
+    objects, filled = fill_in(request.objects, submission, received, repository.unique_id)
+    repository.store.commit_all(_once(received))
+    warnings += _register(repository, ctx, objects, filled, received, decision)
+    # 7. the answer
+    return Body((write_registry_response(registry_errors(warnings, REPOSITORY)),))
+
+
+def _once(received: Mapping[str, StagedFile]) -> list[StagedFile]:
+    """One staged file for each different content; twins are discarded with the rest."""
+    return list({staged.sha256: staged for staged in received.values()}.values())
+
+
+def _received(repository: Repository, m: Matched, call: Call, inline: list[StagedFile]) -> StagedFile:
+    if m.document.content_id is not None:
+        staged = call.parts[m.document.content_id].staged
+        if isinstance(staged, FailedPart):
+            raise staged.error
+        if not isinstance(staged, StagedFile):
+            raise StoreUnavailable("the part was written to another store")
+        return staged
+    staged = repository.store.stage()
+    inline.append(staged)
+    staged.write(m.document.data or b"")
+    staged.close()
+    return staged
+
+
+def _decide(repository: Repository, ctx: RequestContext, submission: Submission) -> Decision:
+    patients = sorted({patient_column(s.patient_id) for s in submission.submission_sets})
+    target = Target(tuple(key_of_text(key) for key in patients), tuple(e.unique_id or "" for e in submission.entries))
+    decision = repository.policy.may(ctx, Action.SUBMIT, target)
+    refuse_access(decision)
+    return decision
+
+
+def _check_content(
+    repository: Repository, matched: Sequence[Matched], received: Mapping[str, StagedFile]
+) -> Iterator[Finding]:
+    if repository.content_check is None:
+        return
+    for m in matched:
+        staged = received[m.entry.entry_uuid]
+        with staged.open() as file:
+            head = file.read(_HEAD)
+            file.seek(0)
+            yield from repository.content_check.check(m.entry, staged.size, head, iter(lambda: file.read(1 << 18), b""))
+
+
+def _register(
+    repository: Repository,
+    ctx: RequestContext,
+    objects: rim.RegistryObjectList,
+    submission: Submission,
+    received: Mapping[str, StagedFile],
+    decision: Decision,
+) -> tuple[Finding, ...]:
+    digest = submission_digest(objects, [(key, staged.sha256) for key, staged in received.items()])
+    owner = submission.submission_sets[0]
+    unique_ids = [e.unique_id or "" for e in submission.entries]
+    row = JournalRow(
+        patient_column(owner.patient_id), "provide", [("document", u) for u in unique_ids], decision, "Success", digest
+    )
+    state = STORED if repository.registry.in_process else PENDING
+    documents = [
+        StoredDocument(
+            e.unique_id or "",
+            received[e.entry_uuid].sha256,
+            received[e.entry_uuid].sha1,
+            received[e.entry_uuid].size,
+            e.mime_type or "",
+            state,
+        )
+        for e in submission.entries
+    ]
+    request = Registration(objects, submission, digest, owner.source_id or "")
+    put: list[Effect] = [put_documents(documents, ctx.at)] if documents else []
+    journaled = journal(ctx, [row])
+    if repository.registry.in_process:
+        return repository.registry.register(ctx, replace(request, effects=(*put, journaled)))
+    for effect in put:
+        repository.database.write(effect)
+    return _register_remotely(repository, ctx, request, unique_ids, journaled)
+
+
+def _register_remotely(
+    repository: Repository, ctx: RequestContext, request: Registration, unique_ids: list[str], journaled: Effect
+) -> tuple[Finding, ...]:
+    """Documents are pending while the registry is asked; a lost answer leaves them so, to be resolved later."""
+    try:
+        warnings = repository.registry.register(ctx, request)
+    except RegistryNotAvailable as error:
+        if not error.sent:
+            repository.database.write(lambda connection: forget_pending(connection, unique_ids))
+        raise
+    except XdsFailure:
+        repository.database.write(lambda connection: forget_pending(connection, unique_ids))
+        raise
+
+    def stored(connection: Connection) -> None:
+        set_state(connection, unique_ids, STORED, ctx.at)
+        journaled(connection)
+
+    repository.database.write(stored)
+    return warnings
+
+
+def refuse(repository: Repository, call: Call, error: Exception) -> Body | None:
+    """The Failure that stands for what decode or handle raised."""
+    findings = refusal(repository, call, error, "provide")
+    if findings is None:
+        return None
+    return Body((write_registry_response(registry_errors(findings, REPOSITORY)),))
+
+
+def transaction(repository: Repository) -> Transaction:
+    """The descriptor."""
+    return Transaction(
+        number="ITI-41",
+        title="Provide and Register Document Set-b",
+        endpoint="/repository",
+        request_actions=(ACTION,),
+        response_action=f"{ACTION}Response",
+        body_root=PROVIDE_ROOT,
+        decode=lambda call: decode(repository, call),
+        handle=lambda call: handle(repository, call),
+        refuse=lambda call, error: refuse(repository, call, error),
+        mtom=True,
+        mtom_in_kind=True,
+    )

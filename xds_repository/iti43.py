@@ -1,0 +1,145 @@
+"""ITI-43 Retrieve Document Set: the stored bytes, unchanged, each in a part of its own.
+
+1. decode: schema, requested documents. 2. find: our repository, stored, readable. 3. decision. 4. the journal rows,
+committed before the first byte leaves. 5. encode: found documents and one error for each other.
+Source: IHE ITI TF-2 3.43.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from access_control.from_call import context_of
+from access_control.policy import Action, Target
+from ebrim.rs import write_registry_response
+from journal.rows import JournalRow, journal
+from soap.transaction import Attachment, Body, Call, Transaction
+from xds_metadata.answers import REPOSITORY, check_schema, registry_errors
+from xds_metadata.errors import Finding, XdsFailure
+from xds_repository.actor import Repository, refusal, refuse_access
+from xds_repository.documents import STORED, StoredDocument
+from xds_repository.messages import RETRIEVE_ROOT, DocumentRequest, read_retrieve_request, write_retrieve_answer
+from xds_repository.store import BlobCorrupt, BlobMissing, StoreUnavailable
+from xmlsafe.namespaces import XDS
+
+ACTION = "urn:ihe:iti:2007:RetrieveDocumentSet"
+_MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}")
+
+
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """A document that can go out: its row and the function that gives its bytes once."""
+
+    request: DocumentRequest
+    document: StoredDocument
+    chunks: Callable[[], Iterator[bytes]]
+
+
+def decode(repository: Repository, call: Call) -> tuple[DocumentRequest, ...]:
+    """The documents asked for. Raises XdsFailure."""
+    check_schema(repository.schema, call.body, "Error")
+    requests = read_retrieve_request(call.body)
+    if len(requests) > repository.most_documents:
+        text = f"{len(requests)} documents are asked for, at most {repository.most_documents} are given at once"
+        raise XdsFailure(Finding("XDSTooManyResults", text, rule="document-limit"))
+    return requests
+
+
+def handle(repository: Repository, call: Call) -> Body:
+    """Find, journal, answer."""
+    requests: tuple[DocumentRequest, ...] = call.request
+    ctx = context_of(call, repository.clock)
+    wanted = tuple(request.unique_id for request in requests)
+    decision = repository.policy.may(ctx, Action.RETRIEVE, Target(objects=wanted))
+    refuse_access(decision)
+    findings: list[Finding] = []
+    found = [item for request in requests if (item := _find(repository, request, findings)) is not None]
+    outcome = "Success" if not findings else "PartialSuccess" if found else "Failure"
+    patients = repository.registry.patients_of(wanted)
+    rows = [
+        JournalRow(patient, "retrieve", (("document", request.unique_id),), decision, outcome)
+        for request in requests
+        for patient in patients.get(request.unique_id) or ("",)
+    ]
+    repository.database.write(journal(ctx, rows))
+    return encode(found, findings)
+
+
+def _find(repository: Repository, request: DocumentRequest, findings: list[Finding]) -> Readable | None:
+    if request.repository != repository.unique_id:
+        findings.append(
+            Finding(
+                "XDSUnknownRepositoryId",
+                f"repositoryUniqueId is not this repository's, {repository.unique_id}",
+                request.unique_id,
+                rule="repository-known",
+            )
+        )
+        return None
+    with repository.database.read_raw() as cursor:
+        row = repository.find_one.execute(cursor, {"unique_id": request.unique_id}).fetchone()
+    document = StoredDocument(*row) if row is not None else None
+    if document is None or document.state != STORED:
+        findings.append(
+            Finding("XDSDocumentUniqueIdError", "the document is not available", request.unique_id, rule="document-known")
+        )
+        return None
+    try:
+        chunks = repository.store.read_verified(document.sha256, document.size)
+    except (BlobCorrupt, BlobMissing, StoreUnavailable):
+        findings.append(
+            Finding(
+                "Error",
+                "the stored document cannot be read; the operator is told",
+                request.unique_id,
+                rule="document-readable",
+            )
+        )
+        return None
+    return Readable(request, document, lambda: chunks)
+
+
+def encode(found: Sequence[Readable], findings: Sequence[Finding]) -> Body:
+    """The answer: one part a document, under a Content-ID of our own."""
+    token = secrets.token_hex(8)
+    ids = [f"document-{number}.{token}@liasse" for number in range(1, len(found) + 1)]
+    rows = [(item.request, item.document.mime_type, cid) for item, cid in zip(found, ids, strict=True)]
+    attachments = tuple(
+        Attachment(cid, _media_type(item.document.mime_type), item.document.size, item.chunks)
+        for item, cid in zip(found, ids, strict=True)
+    )
+    return Body(write_retrieve_answer(rows, registry_errors(findings, REPOSITORY)), attachments)
+
+
+def _media_type(mime_type: str) -> str:
+    """The entry's mimeType where it can stand in a header, without parameters; no charset is invented."""
+    return mime_type if _MEDIA_TYPE.fullmatch(mime_type) else "application/octet-stream"
+
+
+def refuse(repository: Repository, call: Call, error: Exception) -> Body | None:
+    """The Failure that stands for what decode or handle raised."""
+    findings = refusal(repository, call, error, "retrieve")
+    if findings is None:
+        return None
+    response = write_registry_response(registry_errors(findings, REPOSITORY))
+    opening = f'<xds:RetrieveDocumentSetResponse xmlns:xds="{XDS}">'.encode()
+    return Body((opening, response, b"</xds:RetrieveDocumentSetResponse>"))
+
+
+def transaction(repository: Repository) -> Transaction:
+    """The descriptor."""
+    return Transaction(
+        number="ITI-43",
+        title="Retrieve Document Set",
+        endpoint="/repository",
+        request_actions=(ACTION,),
+        response_action=f"{ACTION}Response",
+        body_root=RETRIEVE_ROOT,
+        decode=lambda call: decode(repository, call),
+        handle=lambda call: handle(repository, call),
+        refuse=lambda call, error: refuse(repository, call, error),
+        mtom=True,
+    )
