@@ -195,6 +195,7 @@ REFUSED: list[tuple[Check, str, str]] = [
     (check_xcn, "^^Anne", "neither identifier nor family name"),
     (check_xcn, "1^D^A^^^^^^&1.2.3&ISO^D", "component 10"),
     (check_xcn, "1 ^D", "white space"),
+    (check_xcn, "1^D^^^^^^^&amp;1.2.3&amp;ISO", "literal '&amp;'"),
     (check_xcn, "1^D^^^^^^^&1.2.3", "&OID&ISO"),
     (check_xcn, "1^D\u0000", "control"),
     (check_xcn, "^D\\H\\", "escape"),
