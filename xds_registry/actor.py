@@ -1,4 +1,4 @@
-"""The Document Registry: what its transactions share, and the registration that both ITI-42 and an in-process repository use.
+"""The Document Registry: what its transactions share, and the registration behind ITI-42 and an in-process ITI-41.
 
 Source: IHE ITI TF-2 3.42.4.1.3.
 """

@@ -1,0 +1,97 @@
+"""What a browser or a check gets by GET: a page for people, health, the WSDL and its schemas.
+
+Nothing here reads stored data; `/health` says no more than that the server does its work, or why not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import Protocol
+from urllib.parse import parse_qs
+
+from liasse.settings import Settings
+from liasse.status import Status
+from schemas.wsdl import REGISTRY, REPOSITORY, render, schema_file
+from soap.transaction import Transaction
+
+_HTML, _TEXT, _XML = "text/html; charset=utf-8", "text/plain; charset=utf-8", "text/xml; charset=utf-8"
+_SERVICES = {"/registry": REGISTRY, "/repository": REPOSITORY}
+Page = tuple[int, str, bytes]
+
+
+class Pages(Protocol):
+    """Answers GET: (status, content type, bytes), or None where there is nothing."""
+
+    def __call__(self, path: str, query: str) -> Page | None:
+        """The page at `path`."""
+        ...
+
+
+class SitePages:
+    """The pages of one instance. `host` of the request is not known here: addresses are those of the settings."""
+
+    def __init__(self, settings: Settings, status: Status, transactions: Sequence[Transaction]) -> None:
+        self._settings = settings
+        self._status = status
+        self._transactions = tuple(transactions)
+        self._handlers: dict[str, Callable[[], Page]] = {"/": self._home, "/health": self._health}
+
+    def __call__(self, path: str, query: str) -> Page | None:
+        """The page, or None."""
+        handler = self._handlers.get(path)
+        if handler is not None:
+            return handler()
+        service = _SERVICES.get(path)
+        if service is None or path not in {t.endpoint for t in self._transactions}:
+            return None
+        parameters = parse_qs(query, keep_blank_values=True, max_num_fields=5)
+        if query.lower() == "wsdl":
+            return 200, _XML, render(service, self._address(path))
+        if "xsd" in parameters:
+            data = schema_file(parameters["xsd"][0])
+            return (404, _TEXT, b"no such schema\n") if data is None else (200, _XML, data)
+        return None
+
+    def _address(self, path: str) -> str:
+        server = self._settings.server
+        host = f"[{server.host}]" if ":" in server.host else server.host
+        return f"http://{host}:{server.port}{path}"
+
+    def _health(self) -> Page:
+        health = self._status.health()
+        if health.ok:
+            return 200, _TEXT, b"ok\n"
+        return 503, _TEXT, ("; ".join(health.reasons) + "\n").encode()
+
+    def _home(self) -> Page:
+        settings = self._settings
+        health = self._status.health()
+        rows = "".join(
+            f"<tr><td>{escape(t.number)}</td><td>{escape(t.title)}</td><td><code>{escape(self._address(t.endpoint))}</code></td>"
+            f'<td><a href="{escape(t.endpoint)}?wsdl">WSDL</a></td></tr>'
+            for t in self._transactions
+        )
+        facts = (
+            ("Profile", settings.profile),
+            ("repositoryUniqueId", settings.repository.unique_id),
+            ("homeCommunityId", settings.affinity_domain.home_community_id or "none"),
+            ("Access policy", settings.access.policy),
+            ("Health", "ok" if health.ok else "; ".join(health.reasons)),
+        )
+        table = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in facts)
+        return 200, _HTML, _PAGE.format(table=table, rows=rows).encode()
+
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Liasse</title>
+<meta name="viewport" content="width=device-width">
+<style>body{{font:16px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#222}}
+table{{border-collapse:collapse;margin:1em 0}}th,td{{text-align:left;padding:.3em .8em;border-bottom:1px solid #ddd}}</style>
+</head><body><h1>Liasse</h1>
+<p>An IHE XDS.b Document Registry and Document Repository. It speaks SOAP 1.2: hospital systems send documents with ITI-41,
+practice software finds them with ITI-18 and reads them with ITI-43.</p>
+<table>{table}</table>
+<table><tr><th>Transaction</th><th>Name</th><th>Address</th><th></th></tr>{rows}</table>
+</body></html>
+"""

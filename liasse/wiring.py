@@ -1,0 +1,175 @@
+"""The composition root: from settings to actors, SOAP server and ASGI application. Nothing else knows all of them."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from access_control.policy import AccessPolicy, load_policy
+from database.engine import open_database
+from database.handle import Database
+from database.schema import check_schema
+from liasse.app import AsgiApp, RequestRecord, create_app
+from liasse.local_registry import LocalRegistry
+from liasse.pages import Pages, SitePages
+from liasse.reception import BodyLimits
+from liasse.settings import Settings
+from liasse.status import Status
+from schemas.paths import MESSAGES, schema_files
+from soap.transaction import StagedPart, Transaction
+from soap.transport import Server
+from xds_metadata.codes import CodeSets, load_codes
+from xds_metadata.profile import PROFILES, Profile
+from xds_registry import iti18, iti42
+from xds_registry.actor import Registry, RegistrySettings
+from xds_registry.select import Selector
+from xds_repository import iti41, iti43
+from xds_repository.actor import Repository
+from xds_repository.content import content_check
+from xds_repository.documents import ONE_DOCUMENT
+from xds_repository.file_store import FileStore
+from xds_repository.ports import RegistryPort
+from xds_repository.registry_client import RemoteRegistry
+from xmlsafe.schema import Schema
+
+
+def wall_clock() -> int:
+    """Microseconds since 1970 UTC."""
+    return time.time_ns() // 1000
+
+
+@dataclass(frozen=True)
+class Actors:
+    """The actors of one instance with what they share. Belongs to one process: opened after fork."""
+
+    settings: Settings
+    database: Database
+    store: FileStore
+    registry: Registry
+    repository: Repository
+
+    def transactions(self) -> tuple[Transaction, ...]:
+        """Every transaction served. A registry behind a URL is not served here."""
+        registry = (
+            () if self.settings.repository.registry else (iti42.transaction(self.registry), iti18.transaction(self.registry))
+        )
+        return (*registry, iti41.transaction(self.repository), iti43.transaction(self.repository))
+
+    def close(self) -> None:
+        """Give everything back."""
+        self.store.close()
+        self.database.close()
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What is made once, before processes are forked: it holds no connection and no thread."""
+
+    settings: Settings
+    profile: Profile
+    codes: CodeSets
+    schema: Schema
+    policy: AccessPolicy
+
+
+def prepare(settings: Settings) -> Ready:
+    """Load profile, codes, schemas and policy. Raises the loaders' own errors: all are faults of the configuration."""
+    name = settings.affinity_domain.codes or ("dmp" if settings.profile == "dmp" else "any")
+    schema = Schema(schema_files(MESSAGES))
+    return Ready(settings, PROFILES[settings.profile], load_codes(name), schema, load_policy(settings.access.policy))
+
+
+def file_store(settings: Settings) -> FileStore:
+    """The document store of the settings."""
+    limits, directory = settings.limits, settings.storage.directory
+    if limits.free_space == "auto":
+        return FileStore(directory)
+    return FileStore(directory, free_space=limits.low_water(shutil.disk_usage(directory).total))
+
+
+def open_actors(ready: Ready, clock: Callable[[], int] = wall_clock) -> Actors:
+    """Open database and store and build the actors. Raises DatabaseError, SchemaMismatch, StoreError."""
+    settings = ready.settings
+    database = open_database(settings.storage.database_place)
+    check_schema(database)
+    store = file_store(settings)
+    store.start()
+    registry = Registry(
+        database=database,
+        policy=ready.policy,
+        profile=ready.profile,
+        codes=ready.codes,
+        schema=ready.schema,
+        settings=_registry_settings(settings),
+        clock=clock,
+        selector=Selector(database),
+    )
+    port: RegistryPort = LocalRegistry.of(registry)
+    if settings.repository.registry:
+        port = RemoteRegistry(settings.repository.registry)
+    repository = Repository(
+        unique_id=settings.repository.unique_id,
+        database=database,
+        store=store,
+        registry=port,
+        policy=ready.policy,
+        profile=ready.profile,
+        codes=ready.codes,
+        schema=ready.schema,
+        clock=clock,
+        find_one=database.prepare(ONE_DOCUMENT),
+        content_check=content_check(settings.repository.content_check),
+    )
+    return Actors(settings, database, store, registry, repository)
+
+
+def _registry_settings(settings: Settings) -> RegistrySettings:
+    domain = settings.affinity_domain
+    return RegistrySettings(
+        authorities=frozenset(domain.assigning_authorities),
+        known_patients_only=domain.patients == "known",
+        home_community_id=domain.home_community_id or None,
+        retry_window=int(settings.retry_window),
+        retry_needs_message_id=settings.retry == "message-id",
+        result_limit=settings.limits.query_results,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Stages:
+    store: FileStore
+
+    def new(self) -> StagedPart:
+        """An empty part in the store's staging area."""
+        return self.store.stage()
+
+
+def soap_server(actors: Actors, ready: Ready) -> Server:
+    """The SOAP layer over the actors."""
+    return Server(actors.transactions(), tolerances=ready.profile.wire)
+
+
+def build_app(
+    actors: Actors,
+    ready: Ready,
+    status: Status,
+    pool: Executor | None = None,
+    observe: Callable[[RequestRecord], None] | None = None,
+) -> AsgiApp:
+    """The ASGI application of a worker."""
+    settings = ready.settings
+    limits = settings.limits
+    body = BodyLimits(
+        message_size=limits.message_size,
+        request_size=limits.request_size,
+        parts=limits.parts,
+        staged_per_peer=limits.staged_per_peer,
+        staged_total=limits.staged_total,
+        in_flight=limits.in_flight,
+    )
+    pages: Pages = SitePages(settings, status, actors.transactions())
+    pool = pool or ThreadPoolExecutor(settings.server.threads, thread_name_prefix="message")
+    return create_app(soap_server(actors, ready), _Stages(actors.store), pages, body, pool, observe=observe)
