@@ -87,7 +87,7 @@ class HttpAnswer:
 
     def chunks(self) -> Iterator[bytes]:
         """The body. Raises SentButNoAnswer when it breaks off or takes too long."""
-        while True:
+        while not self._response.isclosed():
             try:
                 self._held.wait_at_most(self._owner.timeouts.silence)
                 data = self._response.read1(_CHUNK)
@@ -195,6 +195,7 @@ class Connections:
             if self._tls
             else http.client.HTTPConnection(self._host, self._port, timeout=timeout)
         )
+        connection.auto_open = 0  # never a second connection within one exchange
         try:
             connection.connect()
         except OSError as error:

@@ -121,6 +121,32 @@ def test_a_kept_connection_that_the_peer_closed_is_not_used() -> None:
         assert other.connections == 3
 
 
+def test_a_connection_idle_for_long_is_not_trusted() -> None:
+    with peer(answer) as other, SoapClient(other.url) as client:
+        client.call(QUERY_ACTION, QUERY)
+        (held,) = client._connections._idle
+        held.idle_since -= 10
+        client.call(QUERY_ACTION, QUERY)
+        assert other.connections == 2
+
+
+def test_only_a_few_idle_connections_are_kept() -> None:
+    together = threading.Barrier(12)
+
+    def wait(request: Request, on: socket.socket) -> bytes:
+        together.wait(10)
+        return answer(request, on)
+
+    with peer(wait) as other, SoapClient(other.url) as client:
+        threads = [threading.Thread(target=client.call, args=(QUERY_ACTION, QUERY)) for _ in range(12)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert other.connections == 12
+        assert len(client._connections._idle) == 8
+
+
 def test_chunked_answers_are_read() -> None:
     def chunked(request: Request, on: socket.socket) -> bytes:
         head, _, body = answer(request, on).partition(b"\r\n\r\n")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from soap.faults import Fault, FaultCode, QName, sender
-from soap.transaction import Body, Call
+from soap.transaction import Body, Call, Incoming
 from tests.unit.soap.samples import (
     MESSAGE_ID,
     PROVIDE_ACTION,
@@ -98,6 +98,15 @@ def test_a_defect_leaks_nothing_and_logs_one_line(phase: str, error: Exception, 
     assert type(error).__name__ in message
     assert "ITI-18" in message
     assert SENTINEL not in message
+
+
+@pytest.mark.parametrize("path", ["/registry", None])
+def test_open_never_raises(path: str | None) -> None:
+    """What the HTTP side should never hand over is a defect like any other."""
+    to = Incoming(path=path, mtom=False, peer="192.0.2.1")  # type: ignore[arg-type]
+    reply = server().open(envelope() if path is None else None, to).reply  # type: ignore[arg-type]
+    assert reply is not None
+    assert (reply.status, reply.fault) == (500, "Receiver")
 
 
 def test_an_answer_that_is_none_is_a_defect() -> None:
