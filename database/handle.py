@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import ClassVar, Literal, TypeVar
 
 from sqlalchemy import Connection, Dialect, Engine
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.sql import ClauseElement
 
-from database.errors import DatabaseError
+from database.errors import DatabaseError, DatabaseUnavailable
 from database.prepared import Prepared
 
 T = TypeVar("T")
@@ -32,6 +33,9 @@ class Database(ABC):
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._pid = os.getpid()
+        self._users = 0
+        self._closed = False
+        self._changed = threading.Condition()
 
     @property
     def dialect(self) -> Dialect:
@@ -73,6 +77,27 @@ class Database(ABC):
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def _check_process(self) -> None:
+    @contextmanager
+    def _in_use(self) -> Iterator[None]:
+        """Around each use: refuses a closed handle and one of another process, and lets `close` wait."""
         if os.getpid() != self._pid:
             raise DatabaseError("the database was opened in another process: open it anew after fork")
+        with self._changed:
+            if self._closed:
+                raise DatabaseUnavailable("the database is closed")
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._users -= 1
+                self._changed.notify_all()
+
+    def _close_to_users(self) -> bool:
+        """Refuse new uses and wait for those under way; False when it was closed already."""
+        with self._changed:
+            if self._closed:
+                return False
+            self._closed = True
+            self._changed.wait_for(lambda: self._users == 0, DEFAULT_TIMEOUT + GRACE)
+            return True

@@ -70,8 +70,7 @@ class PostgresDatabase(Database):
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        self._check_process()
-        with self._translated(), self._reading.connect() as connection, connection.begin():
+        with self._in_use(), self._translated(), self._reading.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
@@ -82,7 +81,6 @@ class PostgresDatabase(Database):
                 yield cursor
 
     def write(self, fn: Callable[[Connection], T], *, timeout: float = DEFAULT_TIMEOUT) -> T:
-        self._check_process()
         deadline = time.monotonic() + timeout
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -93,10 +91,11 @@ class PostgresDatabase(Database):
         raise AssertionError("unreachable")
 
     def close(self) -> None:
-        self._engine.dispose()
+        if self._close_to_users():
+            self._engine.dispose()
 
     def _attempt(self, fn: Callable[[Connection], T], timeout: float) -> T:
-        with self._translated(), self._engine.connect() as connection:
+        with self._in_use(), self._translated(), self._engine.connect() as connection:
             transaction = connection.begin()
             if timeout != DEFAULT_TIMEOUT:
                 connection.execute(text(f"SET LOCAL statement_timeout = {int(timeout * 1000)}"))

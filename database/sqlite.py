@@ -74,49 +74,36 @@ class SqliteDatabase(Database):
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        self._check_process()
-        self._check_file()
-        try:
+        with self._in_use(), _translated():
+            self._check_file()
             with self._engine.connect() as connection, connection.begin():
                 yield connection
-        except (DBAPIError, driver.Error) as error:
-            raise translate(getattr(error, "orig", None) or error) from None
-        except PoolTimeout:
-            raise DatabaseBusy("no connection for reading became free in time") from None
 
     @contextmanager
     def read_raw(self) -> Iterator[DBAPICursor]:
-        self._check_process()
-        self._check_file()
-        try:
+        with self._in_use(), _translated():
+            self._check_file()
             connection: Any = self._engine.raw_connection()
-        except DBAPIError as error:
-            raise translate(error.orig or error) from None
-        except PoolTimeout:
-            raise DatabaseBusy("no connection for reading became free in time") from None
-        try:
-            cursor = connection.cursor()
-            cursor.execute("BEGIN")
-            yield cursor
-        except driver.Error as error:
-            raise translate(error) from None
-        finally:
-            connection.close()  # gives it back to the pool, which ends the transaction
+            try:
+                cursor = connection.cursor()
+                cursor.execute("BEGIN")
+                yield cursor
+            finally:
+                connection.close()  # gives it back to the pool, which ends the transaction
 
     def write(self, fn: Callable[[Connection], T], *, timeout: float = DEFAULT_TIMEOUT) -> T:
-        self._check_process()
-        return self._writer.submit(fn, timeout)
+        with self._in_use():
+            return self._writer.submit(fn, timeout)
 
     def close(self) -> None:
         """Finish, move the log into the database file and close, all under the lock: the last close may checkpoint too."""
-        wrote = self._writing.is_open
+        if not self._close_to_users():
+            return
         ended = self._writer.close(DEFAULT_TIMEOUT)
         try:
             with self.lock.held(DEFAULT_TIMEOUT if ended else 0):
-                if wrote:
-                    self._writing.checkpoint("TRUNCATE")
+                self._writing.close()
                 self._engine.dispose()
-                self._writing.drop()
         except (OSError, DatabaseError) as error:
             log.warning("the database was closed without a last checkpoint, its log stays for the next start: %s", error)
             self._engine.dispose()
@@ -138,10 +125,6 @@ class _Writing:
             "sqlite+pysqlite://", module=driver, creator=self._open, poolclass=NullPool, hide_parameters=True
         )
         event.listen(self._engine, "begin", _begin_immediate)
-
-    @property
-    def is_open(self) -> bool:
-        return self._connection is not None
 
     def connection(self) -> Connection:
         if self._connection is not None and file_identity(self._path) != self._file:
@@ -170,6 +153,14 @@ class _Writing:
             except DatabaseError as error:
                 log.warning("a checkpoint failed and will be tried again: %s", error)
 
+    def close(self) -> None:
+        """Leave an empty log, if this process wrote; the caller holds the lock and has stopped the writer."""
+        try:
+            if self._connection is not None:
+                self.checkpoint("TRUNCATE")
+        finally:
+            self.drop()
+
     def checkpoint(self, mode: str) -> None:
         """Move the log into the database file; the caller holds the lock."""
         raw: Any = self.connection().connection.driver_connection
@@ -194,6 +185,16 @@ class _Writing:
             return self._log.stat().st_size
         except OSError:
             return 0
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except (DBAPIError, driver.Error) as error:
+        raise translate(getattr(error, "orig", None) or error) from None
+    except PoolTimeout:
+        raise DatabaseBusy("no connection for reading became free in time") from None
 
 
 def file_identity(path: Path) -> tuple[int, int] | None:

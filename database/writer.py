@@ -174,7 +174,6 @@ class GroupWriter:
                 log.exception("the database writer failed")
                 self._owner.drop()
                 self._fail_queued(DatabaseUnavailable("the database writer failed"))
-        self._owner.drop()
 
     def _wait(self) -> bool:
         with self._changed:
@@ -193,8 +192,6 @@ class GroupWriter:
         try:
             for work in batch:
                 self._execute(connection, work)
-                if connection.get_transaction() is not transaction:
-                    raise _BatchLost(OutcomeUnknown("a function given to write() ended the transaction itself"))
             transaction.commit()
         except _BatchLost as lost:
             self._owner.drop()
@@ -216,19 +213,20 @@ class GroupWriter:
 
     def _execute(self, connection: Connection, work: _Work) -> None:
         raw: Any = connection.connection.driver_connection
+        transaction = connection.get_transaction()
         try:
             raw.execute("SAVEPOINT work")
             try:
                 work.result = work.fn(connection)
             except BaseException as error:  # of whatever kind: it belongs to the caller, not to this thread
                 work.error = translate(error.orig or error) if isinstance(error, DBAPIError) else error
-                if not raw.in_transaction:  # SQLite gave up the whole transaction: disk full, input/output error
-                    lost = (
-                        work.error
-                        if isinstance(work.error, DatabaseError)
-                        else DatabaseUnavailable("the transaction is lost")
-                    )
-                    raise _BatchLost(lost) from None
+            if connection.get_transaction() is not transaction:
+                raise _BatchLost(OutcomeUnknown("a function given to write() ended the transaction itself"))
+            if not raw.in_transaction:  # SQLite gave up the whole transaction: disk full, input/output error
+                raise _BatchLost(
+                    work.error if isinstance(work.error, DatabaseError) else DatabaseUnavailable("it was rolled back")
+                )
+            if work.error is not None:
                 raw.execute("ROLLBACK TO work")
             raw.execute("RELEASE work")
         except driver.Error as error:
