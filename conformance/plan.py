@@ -20,7 +20,7 @@ from conformance.tables import PlanError, nearest, read_file, read_table
 from conformance.target import check_need
 
 CASES: Final = Path(__file__).parent / "cases"
-VARIABLE: Final = re.compile(r"\$\{([A-Za-z_][\w.]*)\}|\$([A-Za-z_]\w*(?:\.\w+)*)")
+VARIABLE: Final = re.compile(r"\$\{([^}]*)\}|\$([A-Za-z_]\w*(?:\.\w+)*)")
 _PATIENT: Final = re.compile(r"patient\d*")
 _ID: Final = re.compile(r"[0-9a-z]+(-[0-9a-z]+)+")
 
@@ -223,8 +223,12 @@ def _prepared(table: dict[str, Any], where: str) -> dict[str, Any]:
 
 
 def _expectations(step: Mapping[str, Any], where: str) -> list[Expectation]:
+    """The expectations of a step; one that names neither status nor fault expects Success too."""
     place = f"{where}, step {step.get('name')!r}"
-    return [_expectation(dict(item), place) for item in step.get("expect", ())]
+    named = [_expectation(dict(item), place) for item in step.get("expect", ())]
+    if named and not {item.check for item in named} & {"status", "fault"}:
+        named.insert(0, Expectation("status", {"is": "Success"}, "", Level.MUST))
+    return named
 
 
 def _expectation(item: dict[str, Any], where: str) -> Expectation:

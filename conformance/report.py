@@ -53,13 +53,13 @@ def print_report(console: Console, run: Run, results: Sequence[CaseResult]) -> N
         if result.verdict in (Verdict.PASS, Verdict.NOT_APPLICABLE):
             continue
         console.print()
-        console.print(f"[{_STYLES[result.verdict]}]{result.case.id}[/]  {escape(result.case.title)}")
-        console.print(f"    {escape(result.case.purpose)}")
+        console.print(f"[{_STYLES[result.verdict]}]{result.case.id}[/]  {escape(result.case.title)}", soft_wrap=True)
+        console.print(f"    {escape(result.case.purpose)}", soft_wrap=True)
         for step in result.steps:
             for finding in step.findings:
                 _print_finding(console, step.name, step.transaction, finding)
         if result.reason:
-            console.print(f"    [magenta]stopped[/]: {escape(result.reason)}")
+            console.print(f"    [magenta]stopped[/]: {escape(result.reason)}", soft_wrap=True)
     console.print()
     console.print(_totals(run, results))
 

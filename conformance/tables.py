@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import types
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 
@@ -55,13 +54,11 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     origin = get_origin(hint)
     if hint is Any:
         return value
-    if origin in (Union, types.UnionType):
-        return _convert_union(get_args(hint), value, where)
     if origin is tuple:
         if not isinstance(value, list):
             raise PlanError(f"{where}: expected a list, found {value!r}")
         return tuple(_convert(get_args(hint)[0], item, f"{where}[{index}]") for index, item in enumerate(value))
-    if origin in (dict, Mapping) or (origin is not None and issubclass(origin, Mapping)):
+    if origin is not None and issubclass(origin, Mapping):
         if not isinstance(value, Mapping):
             raise PlanError(f"{where}: expected a table, found {value!r}")
         return {key: _convert(get_args(hint)[1], item, f"{where}.{key}") for key, item in value.items()}
@@ -70,15 +67,3 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         raise PlanError(f"{where}: expected {hint.__name__}, found {value!r}")
     return value
-
-
-def _convert_union(hints: tuple[Any, ...], value: Any, where: str) -> Any:
-    problems = []
-    for hint in hints:
-        if hint is types.NoneType:
-            continue
-        try:
-            return _convert(hint, value, where)
-        except PlanError as error:
-            problems.append(str(error))
-    raise PlanError(problems[-1])

@@ -14,7 +14,7 @@ from conformance import vocabulary as v
 from conformance.answer import Answer
 from conformance.checks.registry import Facts, Findings, check, compare_sets
 from conformance.ebrim import KINDS
-from conformance.findings import shown
+from conformance.findings import Level, shown
 
 
 def _errors(answer: Answer) -> str:
@@ -37,7 +37,7 @@ def status(answer: Answer, arguments: Mapping[str, Any], _facts: Facts, findings
 
 @check("error", "ITI TF-3 4.2.4.1", {"codes": list}, {"location": str, "count": int})
 def error(answer: Answer, arguments: Mapping[str, Any], _facts: Facts, findings: Findings) -> None:
-    """At least one error carries one of the codes (exactly `count`); `location` is the location of one of them."""
+    """At least one error carries one of the codes (exactly `count`); `location`, where one of them should be placed."""
     codes = arguments["codes"]
     matching = [item for item in (answer.result.errors if answer.result else ()) if item.code in codes]
     if not matching:
@@ -49,7 +49,7 @@ def error(answer: Answer, arguments: Mapping[str, Any], _facts: Facts, findings:
         )
     if "location" in arguments and arguments["location"] not in {item.location for item in matching}:
         found = ", ".join(shown(item.location) for item in matching)
-        findings.add(f"the location {arguments['location']!r} with {' or '.join(codes)}", found)
+        findings.add(f"the location {arguments['location']!r} with {' or '.join(codes)}", found, Level.SHOULD)
 
 
 @check("mentions", "ITI TF-3 4.2.4.1 (codeContext)", {"words": list})
