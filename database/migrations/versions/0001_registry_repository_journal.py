@@ -135,7 +135,6 @@ def _others() -> None:
         *(_text("request_digest"), _text("peer"), _text("detail")),
         key=["id"],
     )
-    _index("journal_row", "patient_at", ["patient", "at"])
     _index("journal_row", "id", ["id"])
     _table("lease", _text("name"), _text("holder"), _big("fencing"), _big("beat"), _big("renewed_at"), key=["name"])
 
