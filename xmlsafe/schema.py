@@ -7,6 +7,7 @@ first faulty piece ends it.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ from lxml import etree
 
 from xmlsafe.namespaces import RIM, XDS, XOP, XSD
 from xmlsafe.schema_report import Locator, SchemaFinding, from_libxml2, from_xmlschema, last_named, node_at
+
+_logger = logging.getLogger(__name__)
 
 _INCLUDE: Final = f"{{{XOP}}}Include"
 _DOCUMENTS: Final = {
@@ -152,8 +155,12 @@ class Schema:
         with self._lock:
             schema = self._report_schema()
             for part in self._parts(element, faults):
-                errors = schema.iter_errors(part, use_location_hints=False)
-                found += (from_xmlschema(error, part, where) for error in islice(errors, limit))
+                try:
+                    errors = schema.iter_errors(part, use_location_hints=False)
+                    found += [from_xmlschema(error, part, where) for error in islice(errors, limit)]
+                except Exception:
+                    # xmlschema raises on some contents, such as an xsi:type of another namespace: libxml2's words remain.
+                    _logger.info("xmlschema gave no report")
         return found
 
     def _parts(self, element: etree._Element, faults: Sequence[_Fault]) -> Iterator[etree._Element]:
