@@ -1,4 +1,4 @@
-"""The command `liasse conformance`: run, list, show, patients.
+"""The command `liasse conformance`: run, list, show, sample, patients.
 
 Exit codes: 0 all pass, 1 some failed or did not run, 2 usage, or nothing was run.
 """
@@ -19,7 +19,7 @@ from conformance.ids import Ids
 from conformance.plan import Case, load_plan, select
 from conformance.report import exit_code, print_line, print_report, write_json, write_junit
 from conformance.tables import PlanError
-from conformance.target import load_target
+from conformance.target import SAMPLE, load_target
 from schemas.paths import MESSAGES, schema_files
 from xmlsafe.schema import Schema, SchemaError
 
@@ -82,6 +82,12 @@ def show_command(case_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
     console = Console()
     for case in cases:
         _print_case(console, case)
+
+
+@app.command("sample")
+def sample_command() -> None:
+    """A commented target file, to be copied and changed."""
+    typer.echo(SAMPLE.read_text(encoding="utf-8"), nl=False)
 
 
 @app.command("patients")

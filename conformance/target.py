@@ -15,6 +15,7 @@ from conformance import vocabulary
 from conformance.tables import PlanError, nearest, read_file, read_table
 
 CAPABILITIES: Final = ("registry", "repository", "folders", "reference_id")
+SAMPLE: Final = Path(__file__).parent / "targets" / "liasse.toml"
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = {"patients": ("any", "known"), "retry": ("replay", "refuse")}
 
 

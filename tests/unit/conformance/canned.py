@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -60,8 +61,8 @@ Answerer = Callable[[Received], Reply]
 
 
 @contextmanager
-def peer(answer: Answerer) -> Iterator[str]:
-    """A peer on loopback; yields its base URL."""
+def peer(answer: Answerer, tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """A peer on loopback, with TLS where a context is given; yields its base URL."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -88,10 +89,12 @@ def peer(answer: Answerer) -> Iterator[str]:
             """A test that breaks the connection does so on purpose."""
 
     server = Server(("127.0.0.1", 0), Handler)
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()
         thread.join()

@@ -10,6 +10,7 @@ from lxml import etree
 from typer.testing import CliRunner
 
 from conformance.cli import app
+from conformance.target import load_target
 from tests.unit.conformance import canned
 from tests.unit.conformance.canned import Received, Reply, peer, target_text
 from tests.unit.conformance.test_messages import empty, refusing
@@ -132,6 +133,13 @@ def test_the_same_seed_sends_the_same_identifiers(tmp_path: Path) -> None:
         invoke(tmp_path, record, "--case", "18-no-match", "--seed", seed)
     assert sent[:2] == sent[2:4]
     assert set(sent[:2]).isdisjoint(sent[4:])
+
+
+def test_the_sample_is_a_sound_target_file(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["sample"])
+    path = tmp_path / "target.toml"
+    path.write_text(result.output, encoding="utf-8")
+    assert load_target(path).product.name == "Liasse"
 
 
 def test_list_and_show() -> None:

@@ -157,6 +157,12 @@ def test_the_sample_target_is_read(tmp_path: Path) -> None:
     assert target_at(tmp_path, "http://x").url("ITI-18") == "http://x/registry"
 
 
+def test_one_transaction_may_live_elsewhere(tmp_path: Path) -> None:
+    target = target_at(tmp_path, "http://x", timeout='30\nurls = { "ITI-43" = "http://y/retrieve" }')
+    assert target.url("ITI-43") == "http://y/retrieve"
+    assert target.url("ITI-41") == "http://x/repository"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
