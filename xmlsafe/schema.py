@@ -89,7 +89,7 @@ class Schema:
         with _included_content_aside(element):
             if compiled.size(element) <= _LARGE:
                 return compiled.schema.validate(element)
-            return not self._first_faulty_piece(element, compiled)
+            return not self._first_faulty_piece(element, compiled)[1]
 
     def findings(self, element: etree._Element, limit: int = 20) -> tuple[SchemaFinding, ...]:
         """At most `limit` things that make `element` invalid; empty when it is valid.
@@ -102,10 +102,9 @@ class Schema:
                 return ()
             where = Locator(element)
             found = self._detailed_findings(element, faults, where, limit)
-            covered = {finding.path for finding in found}
             for fault in faults:
                 finding = from_libxml2(fault.entry, fault.node, where)
-                if not {finding.path, finding.path.rpartition("/")[0]} & covered:
+                if not any(finding.repeats(known) for known in found):
                     found.append(finding)
             return tuple(found[:limit])
 
@@ -114,16 +113,13 @@ class Schema:
         compiled = self._compiled
         if compiled.size(element) <= _LARGE:
             return self._tree_faults(element, compiled, limit)
-        piece = self._first_faulty_piece(element, compiled)
-        if not piece:
-            return []
+        begun, piece = self._first_faulty_piece(element, compiled)
         faults: list[_Fault] = []
-        first = piece[0].node
-        around = _object_around(first, element)
+        around = next((one for node in begun if (one := _object_around(node, element)) is not None), None)
         if around is not None:
             for one in islice(_from(around), _OBJECTS_REPORTED):
-                small = compiled.size(one) <= _DETAILED
-                faults += self._tree_faults(one, compiled, limit) if small else self._first_faulty_piece(one, compiled)
+                small = compiled.size(one) <= _LARGE
+                faults += self._tree_faults(one, compiled, limit) if small else self._first_faulty_piece(one, compiled)[1]
                 if len(faults) >= limit:
                     break
         return (faults or piece)[:limit]
@@ -134,19 +130,20 @@ class Schema:
         log = cast("Iterable[etree._LogEntry]", compiled.schema.error_log)
         return [_Fault(node_at(element, entry.path or ""), entry) for entry in islice(log, limit)]
 
-    def _first_faulty_piece(self, element: etree._Element, compiled: _Compiled) -> list[_Fault]:
-        """The faults in the first piece that has any."""
+    def _first_faulty_piece(self, element: etree._Element, compiled: _Compiled) -> tuple[list[etree._Element], list[_Fault]]:
+        """The elements that the first faulty piece begins or goes on with, and its faults; both empty if all are sound."""
         parser = etree.XMLPullParser(events=("start",), schema=compiled.schema, huge_tree=True, collect_ids=False)
         data = etree.tostring(element, with_tail=False)
         begun = 0
         for start in range(0, len(data), _PIECE):
             parser.feed(data[start : start + _PIECE])
             log = parser.feed_error_log
-            begun += sum(1 for _ in parser.read_events())
+            before, begun = begun, begun + sum(1 for _ in parser.read_events())
             if len(log):
                 nodes = list(islice(element.iter(etree.Element), begun))
-                return [_Fault(last_named(nodes, entry), entry) for entry in cast("Iterable[etree._LogEntry]", log)]
-        return []
+                faults = [_Fault(last_named(nodes, entry), entry) for entry in cast("Iterable[etree._LogEntry]", log)]
+                return nodes[max(before - 1, 0) :], faults
+        return [], []
 
     def _detailed_findings(
         self, element: etree._Element, faults: Sequence[_Fault], where: Locator, limit: int

@@ -38,6 +38,12 @@ class SchemaFinding:
     def __str__(self) -> str:
         return f"{self.path}: {self.reason}, expected: {self.expected}"
 
+    def repeats(self, other: SchemaFinding) -> bool:
+        """Whether `other` says the same in other words: about the same attribute, or about content at the same place."""
+        if self.reason.startswith("attribute "):
+            return self.path == other.path and self.reason.split()[:2] == other.reason.split()[:2]
+        return other.path in (self.path, self.path.rpartition("/")[0]) and not other.reason.startswith("attribute ")
+
 
 class Locator:
     """Paths of elements below one root; a position is counted from the nearest sibling whose position is known."""
