@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
+from typing import get_args
 
 import pytest
 
-from liasse.metrics import BUCKETS, Counter, Metrics
+from liasse.metrics import BUCKETS, CUTS, Counter, Metrics
+from soap.http import CutReason
 
 
 def test_counts_of_all_processes_are_added() -> None:
@@ -32,14 +34,14 @@ def test_threads_of_one_process_lose_no_count() -> None:
 
     def work() -> None:
         for _ in range(2000):
-            metrics.count("liasse_cut_connections", "busy")
+            metrics.count("liasse_cut_connections", "slow")
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert metrics.total("liasse_cut_connections", "busy") == 8000
+    assert metrics.total("liasse_cut_connections", "slow") == 8000
 
 
 def test_durations_fall_into_cumulative_buckets() -> None:
@@ -73,3 +75,7 @@ def test_an_unknown_name_or_label_value_is_an_error() -> None:
         metrics.count("b")
     with pytest.raises(IndexError, match="row 1 of 1"):
         metrics.use_row(1)
+
+
+def test_every_reason_to_cut_a_connection_is_counted() -> None:
+    assert get_args(CutReason) == CUTS
