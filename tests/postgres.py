@@ -81,6 +81,14 @@ class PostgresServer:
             self._process.wait(30)
             self._process = None
 
+    def freeze(self) -> None:
+        """Stop the server and all its sessions where they are: connections stay open and nothing answers."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen server go on."""
+        self._signal_all(signal.SIGCONT)
+
     def remove(self) -> None:
         """Stop and delete everything."""
         if self._own:
@@ -106,6 +114,13 @@ class PostgresServer:
     @property
     def _data(self) -> Path:
         return self.directory / "data"
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        parent = self._process.pid
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        for pid in (parent, *map(int, children)):
+            os.kill(pid, number)
 
     def _initialise(self) -> None:
         if os.geteuid() == 0:

@@ -404,7 +404,7 @@ from database import DatabaseError, open_database
 from tests.unit.database.tables import adding, count, make
 with open_database(sys.argv[1], create=True) as opened:
     make(opened)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
     stored = 0
     try:
         for number in range(500):
