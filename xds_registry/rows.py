@@ -80,24 +80,32 @@ def _key(rows: Rows, object_id: str, patient: str, kind: Kind) -> None:
 def _add_set(rows: Rows, item: SubmissionSet, leaf: Leaf, patient: str, moment: int) -> None:
     object_id = bare(item.entry_uuid)
     _key(rows, object_id, patient, Kind.SUBMISSION_SET)
-    rows.add(
-        "submission_set",
-        {
-            "patient": patient,
-            "id": object_id,
-            "status": int(Status.APPROVED),
-            "withdrawn": 0,
-            "registered_at": moment,
-            "unique_id": item.unique_id,
-            "source_id": item.source_id,
-            "content_type": _pair(item.content_type_code),
-            "submission_time": _time(item.submission_time),
-            "leaf_format": LEAF_FORMAT,
-            "leaf": leaf.data,
-        },
-    )
-    for person in sorted({a.person for a in item.authors if a.person}):
-        rows.add("set_author", {"patient": patient, "set_id": object_id, "person": person})
+    rows.add("submission_set", set_columns(item) | {
+        "patient": patient,
+        "id": object_id,
+        "status": int(Status.APPROVED),
+        "withdrawn": 0,
+        "registered_at": moment,
+        "leaf_format": LEAF_FORMAT,
+        "leaf": leaf.data,
+    })  # fmt: skip
+    for table, row in set_details(item):
+        rows.add(table, {"patient": patient, "set_id": object_id} | row)
+
+
+def set_columns(item: SubmissionSet) -> Row:
+    """The index columns that follow from a submission set's metadata."""
+    return {
+        "unique_id": item.unique_id,
+        "source_id": item.source_id,
+        "content_type": _pair(item.content_type_code),
+        "submission_time": _time(item.submission_time),
+    }
+
+
+def set_details(item: SubmissionSet) -> list[tuple[str, Row]]:
+    """The rows of a submission set's repeated attributes, without patient and set: (table, row)."""
+    return [("set_author", {"person": person}) for person in sorted({a.person for a in item.authors if a.person})]
 
 
 def _add_entry(rows: Rows, entry: DocumentEntry, leaf: Leaf, submission_id: str, moment: int) -> None:
@@ -173,8 +181,13 @@ def _add_folder(rows: Rows, folder: Folder, leaf: Leaf, submission_id: str, mome
             "leaf": leaf.data,
         },
     )
-    for pair in sorted({code.pair for code in folder.codes}):
-        rows.add("folder_code", {"patient": patient, "folder": object_id, "code": pair})
+    for table, row in folder_details(folder):
+        rows.add(table, {"patient": patient, "folder": object_id} | row)
+
+
+def folder_details(folder: Folder) -> list[tuple[str, Row]]:
+    """The rows of a folder's codes, without patient and folder: (table, row)."""
+    return [("folder_code", {"code": pair}) for pair in sorted({code.pair for code in folder.codes})]
 
 
 def _membership(link: Association) -> Membership:
@@ -188,23 +201,26 @@ def _membership(link: Association) -> Membership:
 def _add_association(rows: Rows, link: Association, leaf: Leaf, patient: str, submission_id: str, moment: int) -> None:
     object_id = bare(link.entry_uuid)
     _key(rows, object_id, patient, Kind.ASSOCIATION)
-    rows.add(
-        "association",
-        {
-            "patient": patient,
-            "id": object_id,
-            "type": ASSOCIATION_TYPE[link.type],
-            "status": int(Status.APPROVED),
-            "withdrawn": 0,
-            "membership": int(_membership(link)),
-            "source": bare(link.source),
-            "target": bare(link.target),
-            "submission": submission_id,
-            "registered_at": moment,
-            "leaf_format": LEAF_FORMAT,
-            "leaf": leaf.data,
-        },
-    )
+    rows.add("association", association_columns(link) | {
+        "patient": patient,
+        "id": object_id,
+        "status": int(Status.APPROVED),
+        "withdrawn": 0,
+        "submission": submission_id,
+        "registered_at": moment,
+        "leaf_format": LEAF_FORMAT,
+        "leaf": leaf.data,
+    })  # fmt: skip
+
+
+def association_columns(link: Association) -> Row:
+    """The index columns that follow from an association. Raises KeyError for a type that is not registered."""
+    return {
+        "type": ASSOCIATION_TYPE[link.type],
+        "membership": int(_membership(link)),
+        "source": bare(link.source),
+        "target": bare(link.target),
+    }
 
 
 def has_member(source: str, target: str, new_id: str) -> tuple[Association, rim.Association]:
