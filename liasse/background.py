@@ -130,8 +130,14 @@ class _Background:
                 self._status.lease_held(self._duties.lease_time - (time.monotonic() - started))
                 if got != ours:
                     ours = got
-                    log.info("the lease was taken" if got else "the lease is held elsewhere")
+                    self._note_lease(got)
             await self._pause(self._duties.renew_every if ours and self._duties.lease.held else _RETRY)
+
+    def _note_lease(self, got: bool) -> None:
+        if got:
+            log.info("the lease was taken")
+        else:
+            log.info("the lease is held elsewhere")
 
     async def _repeat(self, job: Job) -> None:
         while not self._stop.is_set():

@@ -30,6 +30,7 @@ ALLOWED = frozenset({
 """The only keys that reach the log. `message_id` is a wsa:MessageID or MSH-10, `peer` a network address, `code` an error
 code, `rule` the id of a rule, `duration` seconds, sizes bytes."""
 
+_EXTRA = ALLOWED - {"event", "level", "logger", "time", "exception", "frames"}
 _LONGEST = 200
 _MOST_FRAMES = 30
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -57,26 +58,31 @@ def configure_logging(
     root = logging.getLogger()
     for handler in list(root.handlers):
         root.removeHandler(handler)
-    root.addHandler(_Withhold(max(_LEVELS[level], logging.WARNING)))
+    root.addHandler(_Withhold())
     root.setLevel(logging.WARNING)
     for logger in [logging.getLogger(name) for name in logging.root.manager.loggerDict]:
         logger.handlers.clear()
         logger.propagate = True
         logger.setLevel(logging.NOTSET)
+    for package in PACKAGES:
+        logging.getLogger(package).setLevel(_LEVELS[level])
     logging.captureWarnings(capture=True)
     sys.excepthook = _unhandled
     threading.excepthook = _unhandled_in_thread
 
 
 class _Withhold(logging.Handler):
-    """The logging module: our own packages' constant text without its arguments; of libraries who and what kind only."""
+    """The logging module: our own packages' constant text and `extra` without arguments; of libraries who and what kind."""
 
     def emit(self, record: logging.LogRecord) -> None:
         own = record.name.partition(".")[0] in PACKAGES
+        if not own and record.levelno < logging.WARNING:
+            return
         event = str(record.msg) if own else "a library reported; its text is withheld"
         given = [value for value in record.args or () if isinstance(value, BaseException)]
         error = (record.exc_info[1] if record.exc_info else None) or (given[0] if given else None)
-        structlog.get_logger().log(record.levelno, event, logger=record.name, exc_info=error)
+        extra = {key: value for key, value in vars(record).items() if own and key in _EXTRA}
+        structlog.get_logger().log(record.levelno, event, **extra, logger=record.name, exc_info=error)
 
 
 def _stamp(_logger: Any, method: str, event: Event) -> Event:

@@ -163,8 +163,10 @@ def test_an_exception_that_ends_a_process_or_a_thread_shows_no_value() -> None:
 
 
 def test_our_own_records_keep_their_constant_text_and_lose_their_arguments(out: io.StringIO) -> None:
-    logging.getLogger("database.sqlite").warning("closed at 100 %% without %s: %s", SENTINEL, OSError(SENTINEL))
+    given = {"code": "E1", "patient": SENTINEL}
+    logging.getLogger("database.sqlite").info("closed at 100 %% without %s: %s", SENTINEL, OSError(SENTINEL), extra=given)
     (line,) = lines(out)
+    assert (line["level"], line["code"]) == ("info", "E1")
     assert line["event"] == "closed at 100 %% without %s: %s"
     assert (line["logger"], line["exception"]) == ("database.sqlite", "builtins.OSError")
     assert "Sentinelle" not in out.getvalue()
@@ -187,6 +189,9 @@ def test_events_are_constant_text_and_keys_are_allowed_everywhere() -> None:
         constant = bool(call.args) and isinstance(call.args[0], ast.Constant) and isinstance(call.args[0].value, str)
         constant = constant and not (structured and len(call.args) > 1)  # structlog would format them into the text
         keys = {keyword.arg for keyword in call.keywords} - {"exc_info"}
+        given = next((keyword.value for keyword in call.keywords if keyword.arg == "extra"), None)
+        if isinstance(given, ast.Dict) and not structured:
+            keys = (keys - {"extra"}) | {ast.literal_eval(key) if key else "**" for key in given.keys}
         if not constant or not keys <= ALLOWED:
             wrong.append(f"{place}: event constant: {constant}, keys not allowed: {sorted(map(str, keys - ALLOWED))}")
     assert not wrong
