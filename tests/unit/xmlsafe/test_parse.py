@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from xmlsafe import DOCUMENT, MESSAGE, Limits, XmlError, parse
+from xmlsafe import DOCUMENT, MESSAGE, Limits, XmlError, parse, thread_should_end
 
 
 @pytest.mark.parametrize(
@@ -125,6 +126,22 @@ def test_threads_use_parsers_of_their_own() -> None:
     with ThreadPoolExecutor(8) as pool:
         roots = list(pool.map(parse, documents))
     assert [root[49].text for root in roots] == [str(n) for n in range(200)]
+
+
+def test_a_thread_should_end_after_much_input() -> None:
+    """Each thread counts for itself what it parsed, refused or not."""
+
+    def worn(document: bytes, times: int) -> bool:
+        for _ in range(times):
+            with contextlib.suppress(XmlError):
+                parse(document)
+        return thread_should_end()
+
+    sound, broken = b"<a>" + b"x" * 1_000_000 + b"</a>", b"<a>" + b"x" * 1_000_000
+    with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as other:
+        assert not one.submit(worn, sound, 15).result()
+        assert one.submit(worn, broken, 2).result()
+        assert not other.submit(worn, sound, 1).result()
 
 
 @given(st.binary(max_size=300) | st.text(max_size=100).map(lambda text: f"<a>{text}</a>".encode("utf-8", "surrogatepass")))
