@@ -42,7 +42,7 @@ class Prepared:
         }
 
     def write(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Run the statement inside a `Database.write`, once for each row of parameters; cheaper than Core's own execution."""
+        """Run the statement inside a `Database.write`, once for each row of parameters; cheaper than Core does it."""
         bound = [self._bound(row) for row in rows]
         connection.exec_driver_sql(self.sql, bound if len(bound) > 1 else bound[0])
 

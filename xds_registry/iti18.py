@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sqlalchemy.engine.interfaces import DBAPICursor
+
 from access_control.from_call import context_of
 from access_control.policy import Action, Target
 from ebrim.model import AdhocQuery
@@ -22,8 +24,9 @@ from xds_metadata.answers import REGISTRY, check_schema, registry_errors
 from xds_metadata.errors import Finding, XdsFailure
 from xds_metadata.patients import key_of_text
 from xds_registry.actor import Registry
+from xds_registry.found import Found
 from xds_registry.refusals import refusal, refuse_access
-from xds_registry.select import Found, serialise
+from xds_registry.select import serialise
 from xds_registry.stored_queries import QUERIES, Plan, StoredQuery
 from xds_registry.stored_queries.parameters import bind
 from xds_registry.vocabulary import UUID_PREFIX, Kind
@@ -78,12 +81,13 @@ def handle(registry: Registry, call: Call) -> Body:
         decision = registry.policy.may(ctx, Action.QUERY, Target(tuple(keys)))
         refuse_access(decision)
         scope = registry.policy.scope(ctx, keys)
-        found = registry.selector.run(cursor, request.plan.selection, scope, request.leaves, limit + 1)
-    _check_answer(request, found, limit)
+        found = registry.selector.run(cursor, request.plan.selection, scope, limit + 1)
+        _check_answer(request, found, limit)
+        pieces = encode(registry, cursor, found) if request.leaves else references(found)
     name = request.query.name
     rows = [JournalRow(patient, "query", (("query", name),), decision, "Success") for patient in patients or ("",)]
     registry.database.write(journal(ctx, rows))
-    return Body(write_query_answer(encode(found, leaves=request.leaves)))
+    return Body(write_query_answer(pieces))
 
 
 def _check_answer(request: BoundQuery, found: Sequence[Found], limit: int) -> None:
@@ -101,10 +105,13 @@ def _check_answer(request: BoundQuery, found: Sequence[Found], limit: int) -> No
             )
 
 
-def encode(found: Sequence[Found], *, leaves: bool) -> list[bytes]:
-    """The objects, or references to them."""
-    if leaves:
-        return [serialise(row) for row in found]
+def encode(registry: Registry, cursor: DBAPICursor, found: Sequence[Found]) -> list[bytes]:
+    """The objects, read in the snapshot in which they were found."""
+    return serialise(found, registry.selector.leaves.fetch(cursor, found))
+
+
+def references(found: Sequence[Found]) -> list[bytes]:
+    """References to the objects."""
     return [write_object_ref(UUID_PREFIX + row.id) for row in found]
 
 

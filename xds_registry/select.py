@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy import CTE, Integer, Select, Table, and_, bindparam, literal_column, select, union, union_all
 from sqlalchemy.engine.interfaces import DBAPICursor
@@ -20,6 +20,8 @@ from ebrim import model as rim
 from ebrim.write import leaf_prefix
 from xds_registry import tables as t
 from xds_registry.conditions import TABLES, Clause, Names, clause, shape, values
+from xds_registry.found import Found
+from xds_registry.leaves import LeafStore
 from xds_registry.rows import last_update_slot
 from xds_registry.stored_queries.selection import Anchor, Pick, Selection
 from xds_registry.visibility import scope_shape, scope_values, visible
@@ -37,26 +39,17 @@ _PREFIX: dict[tuple[int, int], bytes] = {
 }
 
 
-class Found(NamedTuple):
-    """One object of an answer; `leaf` is empty where only references were asked for."""
-
-    kind: int
-    registered_at: int
-    id: str
-    patient: str
-    status: int
-    last_update: str
-    splice: int
-    leaf: bytes
-
-
-def serialise(found: Found) -> bytes:
-    """The object's ebRIM element: its stored leaf with what may have changed since spliced in."""
-    prefix = _PREFIX[found.kind, found.status]
-    if not found.splice:
-        return prefix + found.leaf
-    at = found.splice
-    return prefix + found.leaf[:at] + last_update_slot(found.last_update) + found.leaf[at:]
+def serialise(found: Sequence[Found], leaves: Sequence[bytes]) -> list[bytes]:
+    """The objects' ebRIM elements in pieces: stored leaves, with what may have changed since between them."""
+    pieces: list[bytes] = []
+    for row, leaf in zip(found, leaves, strict=True):
+        pieces.append(_PREFIX[row.kind, row.status])
+        at = row.splice
+        if at:
+            pieces += (leaf[:at], last_update_slot(row.last_update), leaf[at:])
+        else:
+            pieces.append(leaf)
+    return pieces
 
 
 class Selector:
@@ -66,20 +59,21 @@ class Selector:
         self._database = database
         self._dialect = database.dialect.name
         self._statements: dict[tuple[Any, ...], Prepared] = {}
+        self.leaves = LeafStore(database)
 
-    def run(self, cursor: DBAPICursor, selection: Selection, scope: Scope, leaves: bool, limit: int) -> list[Found]:
+    def run(self, cursor: DBAPICursor, selection: Selection, scope: Scope, limit: int) -> list[Found]:
         """At most `limit` objects of the selection that the scope shows, in the order of registration."""
-        key = (leaves, tuple((p.name, *map(shape, p.conditions)) for p in selection.picks), scope_shape(scope.visible))
+        key = (tuple((p.name, *map(shape, p.conditions)) for p in selection.picks), scope_shape(scope.visible))
         prepared = self._statements.get(key)
         if prepared is None:
             if len(self._statements) >= _MAX_STATEMENTS:
                 self._statements.clear()
-            prepared = self._database.prepare(build(selection, scope, leaves, self._dialect))
+            prepared = self._database.prepare(build(selection, scope, self._dialect))
             self._statements[key] = prepared
         parameters = {f"p{i}": v for i, v in enumerate(self._values(selection, scope))}
         parameters["most"] = limit
         prepared.execute(cursor, parameters)
-        rows = [Found(*row) for row in cursor.fetchall()]
+        rows = [Found._make(row) for row in cursor.fetchall()]
         rows.sort(key=itemgetter(1, 0, 2))
         return rows
 
@@ -109,13 +103,13 @@ def _visible_values(pick: Pick, scope: Scope) -> Iterator[Any]:
         yield from items
 
 
-def build(selection: Selection, scope: Scope, leaves: bool, dialect: str) -> Any:
+def build(selection: Selection, scope: Scope, dialect: str) -> Any:
     """The statement of a selection under a scope."""
     names = Names()
     if len(selection.picks) == 1:
         pick = selection.picks[0]
         where = _where(pick, {}, scope, names, dialect)
-        return _objects(pick.kind, leaves).where(where).limit(bindparam("most", type_=Integer))
+        return _objects(pick.kind).where(where).limit(bindparam("most", type_=Integer))
     picks: dict[str, CTE] = {}
     for pick in selection.picks:
         table = TABLES[pick.kind]
@@ -129,7 +123,7 @@ def build(selection: Selection, scope: Scope, leaves: bool, dialect: str) -> Any
             table = TABLES[kind]
             chosen = union(*(select(c.c.patient, c.c.id) for c in returned)).subquery()
             joined = and_(table.c.patient == chosen.c.patient, table.c.id == chosen.c.id)
-            parts.append(_objects(kind, leaves).select_from(chosen.join(table, joined)))
+            parts.append(_objects(kind).select_from(chosen.join(table, joined)))
     return union_all(*parts).limit(bindparam("most", type_=Integer))
 
 
@@ -139,11 +133,10 @@ def _where(pick: Pick, picks: dict[str, CTE], scope: Scope, names: Names, dialec
     return and_(*clauses, visible(pick.kind, table, scope, names))
 
 
-def _objects(kind: Kind, leaves: bool) -> Select[Any]:
+def _objects(kind: Kind) -> Select[Any]:
     table: Table = TABLES[kind]
     last_update = table.c.last_update if kind is Kind.FOLDER else literal_column("''")
     splice = table.c.splice if kind is Kind.FOLDER else literal_column("0")
-    leaf = table.c.leaf if leaves else literal_column("''")
     c = table.c
     return select(
         literal_column(str(int(kind))).label("kind"),
@@ -153,7 +146,6 @@ def _objects(kind: Kind, leaves: bool) -> Select[Any]:
         c.status,
         last_update.label("last_update"),
         splice.label("splice"),
-        leaf.label("leaf"),
     )
 
 

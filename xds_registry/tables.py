@@ -103,7 +103,7 @@ entry = Table(
     Index("ix_entry_id", "id"),
     Index("ix_entry_unique_id", "unique_id"),
     Index("ix_entry_submission", "submission"),
-    Index("ix_entry_patient_time", "patient", "registered_at"),
+    Index("ix_entry_find", "patient", "registered_at", "status", "withdrawn", "stable", "id"),
 )
 
 entry_code = Table(

@@ -71,7 +71,7 @@ def _entries() -> None:
     _index("entry", "id", ["id"])
     _index("entry", "unique_id", ["unique_id"])
     _index("entry", "submission", ["submission"])
-    _index("entry", "patient_time", ["patient", "registered_at"])
+    _index("entry", "find", ["patient", "registered_at", "status", "withdrawn", "stable", "id"])
     _details("entry_code", "entry", _text("entry"), _small("kind"), _text("code"))
     _details("entry_author", "entry", _text("entry"), _text("person"))
     _details("entry_reference", "entry", _text("entry"), _text("reference"))
