@@ -6,7 +6,6 @@ later, so that the previous release still runs on the new schema.
 
 from __future__ import annotations
 
-import os
 from os import PathLike
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from database.engine import open_database
 from database.errors import DatabaseUnavailable
 from database.handle import Database
 from database.schema import REVISIONS, pending_revisions
-from database.sqlite import SqliteDatabase
+from database.sqlite import SqliteDatabase, sync_directory
 
 MIGRATION_TIMEOUT = 3600.0
 """Seconds for all steps together: copying a large table takes its time."""
@@ -49,7 +48,7 @@ def init_database(where: str | PathLike[str]) -> Database:
     try:
         migrate(database)
         if isinstance(database, SqliteDatabase):
-            _sync_directory(database.path.parent)
+            sync_directory(database.path.parent)
     except BaseException:
         database.close()
         raise
@@ -78,14 +77,6 @@ def _make_directory(directory: Path) -> None:
     try:
         for d in reversed(missing):
             d.mkdir(mode=0o700)
-            _sync_directory(d.parent)
+            sync_directory(d.parent)
     except OSError as error:
         raise DatabaseUnavailable(f"the directory {directory} cannot be made", code=type(error).__name__) from None
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

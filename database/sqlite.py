@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 from database.errors import DatabaseBusy, DatabaseError, DatabaseUnavailable
 from database.handle import DEFAULT_TIMEOUT, Database
-from database.sqlite_driver import connect, driver, translate
+from database.sqlite_driver import connect, driver, sqlite_engine, translate
 from database.writer import GroupWriter, WriterLock
 
 log = logging.getLogger(__name__)
@@ -94,6 +94,22 @@ class SqliteDatabase(Database):
     def write(self, fn: Callable[[Connection], T], *, timeout: float = DEFAULT_TIMEOUT) -> T:
         with self._in_use():
             return self._writer.submit(fn, timeout)
+
+    def copy_to(self, target: Path) -> None:
+        """Write a consistent copy of the database to a new file, durably, while others read and write.
+
+        On an engine with the WAL-reset fault writers wait meanwhile. Raises DatabaseUnavailable.
+        """
+        waiting = self.lock.held() if sqlite_engine().affected else nullcontext()
+        with self._in_use(), _translated(), self._engine.connect() as connection, waiting:
+            source: Any = connection.connection.driver_connection
+            try:
+                with closing(driver.connect(str(target))) as copy:
+                    copy.execute("PRAGMA synchronous=FULL")
+                    source.backup(copy)
+                sync_directory(target.parent)
+            except (driver.Error, OSError) as error:
+                raise DatabaseUnavailable("the copy could not be written", code=type(error).__name__) from None
 
     def close(self) -> None:
         """Finish, move the log into the database file and close, all under the lock: the last close may checkpoint too."""
@@ -204,6 +220,15 @@ def file_identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the names in a directory durable. Raises OSError."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _begin_deferred(connection: Connection) -> None:

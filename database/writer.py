@@ -126,6 +126,8 @@ class GroupWriter:
         with self._changed:
             if self._closing:
                 raise DatabaseUnavailable("the database is being closed")
+            if self._thread is threading.current_thread():
+                raise DatabaseError("write() was called inside a function given to write(): it would wait for itself")
             self._queue[id(work)] = work
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="database-writer", daemon=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,21 @@ def test_an_older_and_a_newer_schema_are_refused_and_say_what_to_run(
     for check in (check_schema, pending_revisions, migrate):
         with pytest.raises(SchemaMismatch, match="newer release"):
             check(database)
+
+
+def test_many_that_initialise_at_once_agree(empty_database_url: str) -> None:
+    outcomes: list[str | None] = []
+
+    def initialise() -> None:
+        with init_database(empty_database_url) as opened:
+            outcomes.append(current_schema(opened))
+
+    threads = [threading.Thread(target=initialise) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outcomes == [REVISIONS[-1]] * 4
 
 
 def test_init_where_no_directory_can_be_made(tmp_path: Path) -> None:

@@ -486,3 +486,80 @@ def test_a_lock_file_that_cannot_be_made(embedded: Database, path: Path) -> None
         embedded.write(adding("a"))
     lock.rmdir()
     embedded.write(adding("b"))
+
+
+def test_a_copy_is_consistent_while_others_write(embedded: Database, tmp_path: Path) -> None:
+    assert isinstance(embedded, SqliteDatabase)
+    stop = threading.Event()
+
+    def write_pairs() -> None:
+        number = 0
+        while not stop.is_set():
+            embedded.write(adding(f"{number}-a", f"{number}-b"), timeout=20)
+            number += 1
+
+    writer = threading.Thread(target=write_pairs)
+    writer.start()
+    try:
+        for number in range(3):
+            embedded.copy_to(tmp_path / f"copy{number}.sqlite")
+    finally:
+        stop.set()
+        writer.join()
+    for number in range(3):
+        with open_database(tmp_path / f"copy{number}.sqlite") as copy:
+            assert count(copy) % 2 == 0
+            assert _pragma(copy, "integrity_check") == "ok"
+
+
+def test_a_copy_on_an_engine_with_the_fault_waits_for_the_writer(
+    embedded: Database, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert isinstance(embedded, SqliteDatabase)
+    monkeypatch.setattr("database.sqlite.sqlite_engine", lambda: SqliteEngine("sqlite3", "3.40.1", affected=True))
+    embedded.write(adding("a"))
+    copier = threading.Thread(target=embedded.copy_to, args=(tmp_path / "copy.sqlite",))
+    with _hold_lock(path) as holder:
+        copier.start()
+        copier.join(0.2)
+        assert copier.is_alive()
+        holder.kill()
+    copier.join()
+    with open_database(tmp_path / "copy.sqlite") as copy:
+        assert texts(copy) == ["a"]
+
+
+def test_a_copy_that_finds_no_room(embedded: Database, small_disk: Path) -> None:
+    assert isinstance(embedded, SqliteDatabase)
+    embedded.write(adding(*(f"{number:05}" + "x" * 5000 for number in range(500))))
+    for target in (small_disk / "copy.sqlite", small_disk / "nowhere" / "copy.sqlite"):
+        with pytest.raises(DatabaseUnavailable, match="copy could not be written"):
+            embedded.copy_to(target)
+    assert count(embedded) == 500
+
+
+def test_a_write_inside_a_write_is_refused(embedded: Database) -> None:
+    with pytest.raises(DatabaseError, match="wait for itself"):
+        embedded.write(lambda connection: embedded.write(adding("inner")))
+
+
+_WITHOUT_WHEEL = """
+import sys
+sys.modules["pysqlite3"] = None
+from database import open_database
+from database.sqlite_driver import sqlite_engine
+from tests.unit.database.tables import adding, count, make
+with open_database(sys.argv[1], create=True) as opened:
+    make(opened)
+    for number in range(150):
+        opened.write(adding(str(number)))
+    print(sqlite_engine().module, count(opened))
+"""
+
+
+def test_the_interpreter_s_own_sqlite_does_the_same_work(path: Path) -> None:
+    command = [sys.executable, "-W", "error", "-c", _WITHOUT_WHEEL, str(path)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert result.stdout.split() == ["sqlite3", "150"]
+    with open_database(path) as opened:
+        assert count(opened) == 150
