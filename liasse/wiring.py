@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from access_control.policy import AccessPolicy, load_policy
@@ -18,6 +18,7 @@ from liasse.pages import Pages, SitePages
 from liasse.reception import BodyLimits
 from liasse.settings import Settings
 from liasse.status import Status
+from liasse.threads import MessageThreads
 from schemas.paths import MESSAGES, schema_files
 from soap.transaction import StagedPart, Transaction
 from soap.transport import Server
@@ -33,6 +34,7 @@ from xds_repository.documents import ONE_DOCUMENT
 from xds_repository.file_store import FileStore
 from xds_repository.ports import RegistryPort
 from xds_repository.registry_client import RemoteRegistry
+from xmlsafe.parse import thread_should_end
 from xmlsafe.schema import Schema
 
 
@@ -171,5 +173,5 @@ def build_app(
         in_flight=limits.in_flight,
     )
     pages: Pages = SitePages(settings, status, actors.transactions())
-    pool = pool or ThreadPoolExecutor(settings.server.threads, thread_name_prefix="message")
+    pool = pool or MessageThreads(settings.server.threads, thread_should_end)
     return create_app(soap_server(actors, ready), _Stages(actors.store), pages, body, pool, observe=observe)
