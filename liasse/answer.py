@@ -1,0 +1,69 @@
+"""Responses: short texts, and SOAP replies with their first block at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from soap.mtom import action_parameter, write_package
+from soap.transaction import Reply
+
+_PLAIN_TEXT = "text/plain; charset=utf-8"
+_RETRY_AFTER = (b"retry-after", b"2")
+
+
+@dataclass(slots=True)
+class Answer:
+    """A response whose first block is at hand; `rest` gives the others and may block."""
+
+    status: int
+    content_type: str | None
+    size: int
+    first: bytes
+    rest: Iterator[bytes] | None = None
+    outcome: str = "answered"
+    action: str | None = None
+    fault: str | None = None
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+def plain(status: int, text: str, outcome: str) -> Answer:
+    body = text.encode("utf-8", "replace") + b"\n"
+    answer = Answer(status, _PLAIN_TEXT, len(body), body, outcome=outcome)
+    if status == 503:
+        answer.headers = (_RETRY_AFTER,)
+    return answer
+
+
+def render(reply: Reply, block: int) -> Answer:
+    """The response of a reply; the first block of its attachments is read here, while an error can still be answered."""
+    if not reply.pieces:
+        return Answer(reply.status, None, 0, b"", action=reply.action, fault=reply.fault)
+    if not reply.mtom:
+        body = b"".join(reply.pieces)
+        content_type = f"{reply.media_type}; charset=UTF-8{action_parameter(reply.action)}"
+        return Answer(reply.status, content_type, len(body), body, action=reply.action, fault=reply.fault)
+    package = write_package(reply.pieces, reply.attachments, action=reply.action)
+    chunks = package.chunks()
+    first = next_block(chunks, block)
+    if len(first) == package.size:
+        close_chunks(chunks)
+        return Answer(reply.status, package.content_type, package.size, first, action=reply.action, fault=reply.fault)
+    return Answer(reply.status, package.content_type, package.size, first, chunks, action=reply.action, fault=reply.fault)
+
+
+def next_block(chunks: Iterator[bytes], size: int) -> bytes:
+    """The next chunks, together at least `size` bytes unless they end."""
+    taken: list[bytes] = []
+    for chunk in chunks:
+        taken.append(chunk)
+        size -= len(chunk)
+        if size <= 0:
+            break
+    return taken[0] if len(taken) == 1 else b"".join(taken)
+
+
+def close_chunks(chunks: Iterator[bytes]) -> None:
+    close = getattr(chunks, "close", None)
+    if close is not None:
+        close()
