@@ -6,12 +6,14 @@ Source: IHE ITI TF-3 4.2.1 (object model), 4.2.3.1 (encodings).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ebrim import model as rim
 from xds_metadata import attributes as table
 from xds_metadata.attributes import AUTHOR_SLOTS, IDENTIFIER_PREFIX, Attribute, ObjectTable, Place
+from xds_metadata.datatypes import check_uuid
 from xds_metadata.errors import METADATA_ERROR, Finding
 from xds_metadata.model import Association, Author, Code, DocumentEntry, Folder, Submission, SubmissionSet
 from xds_metadata.profile import Profile
@@ -229,6 +231,28 @@ class _Reader:
             fields[row.field] = part.value
 
 
+def _check_part_ids(objects: rim.RegistryObjectList, profile: Profile) -> Iterator[Finding]:
+    """A Classification or ExternalIdentifier has a UUID of its own, or a symbolic id that names no object.
+
+    Symbolic ids of parts refer to nothing and may repeat: the registry replaces them.
+    """
+    items: tuple[rim.RegistryObject, ...] = (*objects.extrinsic_objects, *objects.packages, *objects.associations)
+    owners = {item.id for item in items}
+    ids = Counter(part.id for item in items for part in item.classifications)
+    ids.update(part.id for item in items for part in item.external_identifiers)
+    ids.update(part.id for part in objects.classifications)
+    for part_id, count in ids.items():
+        label = f"Classification or ExternalIdentifier {shown(part_id)}"
+        if part_id in owners:
+            yield finding("part-id", label, "its id is that of an object of the message, expected one of its own")
+        elif part_id.startswith("urn:uuid:"):
+            problem = check_uuid(part_id, profile.datatypes)
+            if problem is not None:
+                yield finding("part-id", label, f"id: {problem}")
+            elif count > 1:
+                yield finding("part-id", label, f"the id is given to {count} of them, expected one each")
+
+
 def _markers(objects: rim.RegistryObjectList) -> dict[str, list[rim.Classification]]:
     beside: dict[str, list[rim.Classification]] = {}
     for part in objects.classifications:
@@ -275,4 +299,5 @@ def from_ebrim(objects: rim.RegistryObjectList, profile: Profile) -> tuple[Submi
                     f"classifiedObject {shown(target)} is unknown",
                 )
             )
+    findings.extend(_check_part_ids(objects, profile))
     return Submission(tuple(sets), entries, tuple(folders), associations), tuple(findings)

@@ -5,7 +5,7 @@ Source: IHE ITI TF-2 3.42.4.1.3 (registry actions); TF-3 4.2.2 (document relatio
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 
 from xds_metadata import associations as types
@@ -41,6 +41,10 @@ class Plan:
 
 @dataclass(slots=True)
 class _Draft:
+    """`filed`: the memberships (source, target) of the submission itself; `replaced`: targets of its replacements."""
+
+    filed: set[tuple[str, str]] = field(default_factory=set)
+    replaced: set[str] = field(default_factory=set)
     deprecate: dict[str, str] = field(default_factory=dict)
     memberships: dict[Membership, None] = field(default_factory=dict)
     touched: dict[str, str] = field(default_factory=dict)
@@ -58,9 +62,11 @@ def plan(submission: Submission, facts: Facts) -> Plan:
     entries = {bare(e.entry_uuid): e for e in submission.entries}
     folders = {bare(f.entry_uuid): patient_column(f.patient_id) for f in submission.folders}
     set_id = submission.submission_sets[0].entry_uuid
+    inside = entries.keys() | folders.keys() | {bare(a.entry_uuid) for a in submission.associations}
+    draft.filed = {(bare(a.source), bare(a.target)) for a in submission.associations if a.type == types.HAS_MEMBER}
     for link in submission.associations:
         if link.type == types.HAS_MEMBER:
-            findings.extend(_check_member(link, set_id, submission, entries, folders, facts, draft))
+            findings.extend(_check_member(link, set_id, inside, entries, folders, facts, draft))
         else:
             findings.extend(_check_relationship(link, set_id, entries, facts, draft))
     return Plan(tuple(findings), tuple(draft.deprecate.items()), tuple(draft.memberships), tuple(draft.touched.items()))
@@ -142,6 +148,14 @@ def _deprecated(link: Association, value: str) -> Finding:
     )
 
 
+def _replaced_twice(link: Association, value: str) -> Finding:
+    return Finding(
+        "XDSRegistryDeprecatedDocumentError",
+        f"Association {shown(link.entry_uuid)}: {shown(value)} is replaced twice by this submission, once is allowed",
+        rule="association-approved",
+    )
+
+
 def _other_patient(link: Association) -> Finding:
     return Finding(
         "XDSPatientIdDoesNotMatch",
@@ -153,16 +167,15 @@ def _other_patient(link: Association) -> Finding:
 def _check_member(
     link: Association,
     set_id: str,
-    submission: Submission,
+    inside: Set[str],
     entries: dict[str, DocumentEntry],
     folders: dict[str, str],
     facts: Facts,
     draft: _Draft,
 ) -> Iterator[Finding]:
     source, target = bare(link.source), bare(link.target)
-    in_message = target in entries or target in folders or target in {bare(a.entry_uuid) for a in submission.associations}
     if link.source == set_id:
-        if not in_message and (target not in facts.objects or facts.objects[target].kind is not Kind.ENTRY):
+        if target not in inside and (target not in facts.objects or facts.objects[target].kind is not Kind.ENTRY):
             yield _unresolved(link, "targetObject", link.target)
         return
     folder = facts.objects.get(source)
@@ -212,6 +225,9 @@ def _check_relationship(
             "snapshot-target", f"Association {shown(link.entry_uuid)}", "the target of IsSnapshotOf is an on-demand entry"
         )
     if link.type in types.REPLACING:
+        if stored.id in draft.replaced:
+            yield _replaced_twice(link, link.target)
+        draft.replaced.add(stored.id)
         yield from _replace(link, stored, source, facts, draft)
 
 
@@ -223,5 +239,6 @@ def _replace(link: Association, stored: StoredObject, source: str, facts: Facts,
     for folder in facts.folders_of.get(stored.id, ()):
         if folder.patient != stored.patient:
             yield _other_patient(link)
-        draft.memberships[Membership(folder.id, source)] = None
+        if (folder.id, source) not in draft.filed:
+            draft.memberships[Membership(folder.id, source)] = None
         draft.touched[folder.id] = folder.patient

@@ -18,6 +18,8 @@ from xds_registry.vocabulary import ASSOCIATION_TYPE, Kind, Status, bare
 
 _CHILD_TYPES = (ASSOCIATION_TYPE[XFRM], ASSOCIATION_TYPE[APND])
 _HAS_MEMBER = ASSOCIATION_TYPE[HAS_MEMBER]
+_BATCH = 1_000
+"""Ids in one statement: engines limit its parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +90,16 @@ def load_patients(connection: Connection, keys: Iterable[str]) -> frozenset[str]
 def load_used_ids(connection: Connection, ids: Sequence[str], parts: Sequence[str]) -> frozenset[str]:
     """Those of the submitted UUIDs (of objects, of parts) that name something already; as they were submitted."""
     every = [bare(i) for i in (*ids, *parts)]
-    if not every:
-        return frozenset()
-    found = connection.execute(
-        select(t.object_key.c.id)
-        .where(t.object_key.c.id.in_(every))
-        .union_all(select(t.part_key.c.id).where(t.part_key.c.id.in_(every)))
-    )
-    return frozenset(row[0] for row in found)
+    found: set[str] = set()
+    for start in range(0, len(every), _BATCH):
+        some = every[start : start + _BATCH]
+        rows = connection.execute(
+            select(t.object_key.c.id)
+            .where(t.object_key.c.id.in_(some))
+            .union_all(select(t.part_key.c.id).where(t.part_key.c.id.in_(some)))
+        )
+        found.update(row[0] for row in rows)
+    return frozenset(found)
 
 
 def _stored(rows: Iterable[Any], kind: Kind) -> dict[str, StoredObject]:
@@ -142,7 +146,10 @@ def load_folders_of(connection: Connection, entry_ids: Sequence[str]) -> dict[st
 
 
 def load_children(connection: Connection, entry_id: str) -> tuple[tuple[str, str], ...]:
-    """Every entry that transforms or appends to the entry, directly or through others: (id, patient)."""
+    """Every entry that transforms or appends to the entry, directly or through others: (id, patient).
+
+    Each layer is locked before the next is read, so that nobody appends to a child meanwhile.
+    """
     a, e = t.association.c, t.entry.c
     seen: dict[str, str] = {}
     layer = [entry_id]
@@ -151,6 +158,7 @@ def load_children(connection: Connection, entry_id: str) -> tuple[tuple[str, str
             select(e.id, e.patient)
             .select_from(t.association.join(t.entry, a.source == e.id))
             .where(a.target.in_(layer), a.type.in_(_CHILD_TYPES), a.status == Status.APPROVED, a.withdrawn == 0)
+            .with_for_update(of=t.entry)
         )
         fresh = {row[0]: row[1] for row in rows if row[0] not in seen and row[0] != entry_id}
         seen.update(fresh)

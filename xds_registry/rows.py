@@ -5,6 +5,7 @@ Source: IHE ITI TF-3 4.2.3; the query parameters of TF-2 3.18.4.1.2.3.7 decide w
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from ebrim import model as rim
 from ebrim.write import Leaf, write_leaf, write_slot
 from xds_metadata.associations import HAS_MEMBER, ORIGINAL, REFERENCE
 from xds_metadata.datatypes import instant
-from xds_metadata.model import STABLE, Association, Code, DocumentEntry, Folder, Submission, SubmissionSet
+from xds_metadata.model import STABLE, Association, Author, Code, DocumentEntry, Folder, Submission, SubmissionSet
 from xds_metadata.patients import patient_column
 from xds_registry.identifiers import Assigned
 from xds_registry.vocabulary import ASSOCIATION_TYPE, LEAF_FORMAT, CodeKind, Kind, Membership, Status, bare
@@ -31,8 +32,21 @@ class Rows:
         self.tables.setdefault(table, []).append(row)
 
 
+def _nfc(value: str) -> str:
+    """As queries compare it."""
+    return value if value.isascii() else unicodedata.normalize("NFC", value)
+
+
 def _pair(code: Code | None) -> str | None:
-    return None if code is None else code.pair
+    return None if code is None else _nfc(code.pair)
+
+
+def _pairs(codes: tuple[Code, ...]) -> list[str]:
+    return sorted({_nfc(code.pair) for code in codes})
+
+
+def _persons(authors: tuple[Author, ...]) -> list[str]:
+    return sorted({_nfc(author.person) for author in authors if author.person})
 
 
 def _time(value: str | None) -> str | None:
@@ -105,7 +119,7 @@ def set_columns(item: SubmissionSet) -> Row:
 
 def set_details(item: SubmissionSet) -> list[tuple[str, Row]]:
     """The rows of a submission set's repeated attributes, without patient and set: (table, row)."""
-    return [("set_author", {"person": person}) for person in sorted({a.person for a in item.authors if a.person})]
+    return [("set_author", {"person": person}) for person in _persons(item.authors)]
 
 
 def _add_entry(rows: Rows, entry: DocumentEntry, leaf: Leaf, submission_id: str, moment: int) -> None:
@@ -153,8 +167,8 @@ def entry_details(entry: DocumentEntry) -> list[tuple[str, Row]]:
     """The rows of an entry's repeated attributes, without patient and entry: (table, row)."""
     found: list[tuple[str, Row]] = []
     for kind, codes in ((CodeKind.EVENT, entry.event_codes), (CodeKind.CONFIDENTIALITY, entry.confidentiality_codes)):
-        found += [("entry_code", {"kind": int(kind), "code": pair}) for pair in sorted({c.pair for c in codes})]
-    found += [("entry_author", {"person": p}) for p in sorted({a.person for a in entry.authors if a.person})]
+        found += [("entry_code", {"kind": int(kind), "code": pair}) for pair in _pairs(codes)]
+    found += [("entry_author", {"person": person}) for person in _persons(entry.authors)]
     found += [("entry_reference", {"reference": r}) for r in sorted(set(entry.reference_ids))]
     return found
 
@@ -187,7 +201,7 @@ def _add_folder(rows: Rows, folder: Folder, leaf: Leaf, submission_id: str, mome
 
 def folder_details(folder: Folder) -> list[tuple[str, Row]]:
     """The rows of a folder's codes, without patient and folder: (table, row)."""
-    return [("folder_code", {"code": pair}) for pair in sorted({code.pair for code in folder.codes})]
+    return [("folder_code", {"code": pair}) for pair in _pairs(folder.codes)]
 
 
 def _membership(link: Association) -> Membership:

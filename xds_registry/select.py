@@ -63,7 +63,7 @@ class Selector:
 
     def run(self, cursor: DBAPICursor, selection: Selection, scope: Scope, limit: int) -> list[Found]:
         """At most `limit` objects of the selection that the scope shows, in the order of registration."""
-        key = (tuple((p.name, *map(shape, p.conditions)) for p in selection.picks), scope_shape(scope.visible))
+        key = (tuple((p.name, p.kind, *map(shape, p.conditions)) for p in selection.picks), scope_shape(scope.visible))
         prepared = self._statements.get(key)
         if prepared is None:
             if len(self._statements) >= _MAX_STATEMENTS:

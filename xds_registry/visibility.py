@@ -56,8 +56,12 @@ def entry_clause(condition: ScopeCondition, table: FromClause, names: Names) -> 
     """The clause under which a row of `table` (the entry table or an alias) is visible."""
     match condition:
         case FieldIn(field, values):
-            return table.c[field].in_(names.some(len(values))) if values else false()
+            if not values:
+                return false()
+            return and_(table.c[field].is_not(None), table.c[field].in_(names.some(len(values))))  # false, never unknown
         case HasCode(attribute, values):
+            if not values:
+                return false()
             code = t.entry_code.alias()
             return exists().where(
                 code.c.patient == table.c.patient,

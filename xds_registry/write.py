@@ -170,7 +170,8 @@ def _check_identities(connection: Connection, rows: Rows) -> None:
     """Another writer may have registered the same uniqueId meanwhile: what is stored now decides."""
     d = t.document_identity.c
     ids = [row["unique_id"] for row in rows.tables["entry"]]
-    stored = {row[0]: row[1] for row in connection.execute(select(d.unique_id, d.hash).where(d.unique_id.in_(ids)))}
+    found = connection.execute(select(d.unique_id, d.hash, d.size).where(d.unique_id.in_(ids)))
+    stored = {unique_id: (hash_, size) for unique_id, hash_, size in found}
     for row in rows.tables["entry"]:
-        if stored.get(row["unique_id"]) != row["hash"]:
+        if stored.get(row["unique_id"]) != (row["hash"], row["size"]):
             raise XdsFailure(lifecycle.non_identical_hash(row["unique_id"]))

@@ -8,7 +8,7 @@ from xds_metadata.codes import CodeSets
 from xds_metadata.errors import Finding
 from xds_metadata.model import Submission
 from xds_metadata.profile import Profile
-from xds_metadata.rules.structure import MAX_OBJECTS, check_on_demand, check_structure
+from xds_metadata.rules.structure import check_on_demand, check_structure
 from xds_metadata.rules.values import check_values
 
 
@@ -21,7 +21,7 @@ def check_submission(
     (ITI-42: they are required). `now` is aware.
     """
     findings = list(check_structure(submission, profile))
-    if len(submission.entries) + len(submission.folders) + len(submission.associations) > MAX_OBJECTS:
+    if any(f.rule == "submission-size" for f in findings):
         return tuple(findings)
     findings.extend(check_on_demand(submission))
     findings.extend(check_values(submission, actor, profile, codes, now))

@@ -6,9 +6,12 @@ Source: IHE ITI TF-2 3.42.4.1.3; TF-3 4.2.1.4 (SubmissionSet), 4.2.2 (associatio
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from xds_metadata import associations as types
+from xds_metadata import attributes as table
+from xds_metadata.attributes import ObjectTable, Type
 from xds_metadata.errors import DUPLICATE_IN_MESSAGE, METADATA_ERROR, Finding
 from xds_metadata.from_ebrim import finding, shown
 from xds_metadata.model import ON_DEMAND, STABLE, Association, Submission
@@ -18,6 +21,8 @@ from xds_metadata.profile import Profile
 MAX_OBJECTS = 1000
 MAX_DOCUMENTS = 100
 MAX_AUTHORS = 100
+MAX_VALUES = 1000
+"""Of one attribute that may be repeated."""
 
 
 class _Index:
@@ -28,6 +33,9 @@ class _Index:
         self.entries = {item.entry_uuid: item for item in submission.entries}
         self.folders = {item.entry_uuid for item in submission.folders}
         self.associations = {item.entry_uuid for item in submission.associations}
+        self.of_set = {
+            item.entry_uuid for item in submission.associations if item.type == types.HAS_MEMBER and item.source in self.sets
+        }
 
     def holds(self, object_id: str) -> bool:
         """Whether the id is an object of the message."""
@@ -61,13 +69,22 @@ def _check_sizes(submission: Submission) -> Iterator[Finding]:
         yield finding("submission-size", "submission", f"{len(submission.entries)} documents, {MAX_DOCUMENTS} are allowed")
     if count > MAX_OBJECTS:
         yield finding("submission-size", "submission", f"{count} objects, {MAX_OBJECTS} are allowed")
-    for entry in submission.entries:
-        if len(entry.authors) > MAX_AUTHORS:
-            yield finding(
-                "submission-size",
-                f"DocumentEntry {shown(entry.entry_uuid)}",
-                f"{len(entry.authors)} authors, {MAX_AUTHORS} are allowed",
-            )
+    groups: tuple[tuple[ObjectTable, Sequence[Any]], ...] = (
+        (table.DOCUMENT_ENTRY, submission.entries),
+        (table.SUBMISSION_SET, submission.submission_sets),
+        (table.FOLDER, submission.folders),
+    )
+    for rows, items in groups:
+        for row in (row for row in rows.rows if row.many):
+            most = MAX_AUTHORS if row.type is Type.AUTHOR else MAX_VALUES
+            for item in items:
+                found = len(getattr(item, row.field))
+                if found > most:
+                    yield finding(
+                        "submission-size",
+                        f"{rows.kind} {shown(item.entry_uuid)}",
+                        f"{row.name} has {found} values, {most} are allowed",
+                    )
 
 
 def _check_one_set(submission: Submission) -> Iterator[Finding]:
@@ -158,6 +175,8 @@ def _check_association(link: Association, index: _Index, profile: Profile) -> It
         return
     if link.source == link.target:
         yield finding("association-self", label, "sourceObject and targetObject are the same object")
+    if link.entry_uuid in (link.source, link.target):
+        yield finding("association-self", label, "an Association may not link itself")
     signs_set = profile.signs_submission_set and link.type == types.SIGNS
     if link.target in index.sets and not signs_set:
         yield finding("association-target-set", label, "a SubmissionSet may not be a targetObject")
@@ -184,6 +203,8 @@ def _check_has_member(link: Association, index: _Index, label: str) -> Iterator[
         yield finding("has-member-source", label, "an Association has no members")
     if not from_set and link.target in others:
         yield finding("has-member-target", label, "a Folder holds DocumentEntries only")
+    if from_set and link.target in index.of_set:
+        yield finding("has-member-target", label, "a membership of the submission set is not itself its member")
     if from_set and link.target in index.entries and status != types.ORIGINAL:
         yield finding(
             "submission-set-status",

@@ -13,7 +13,7 @@ from typing import Any
 from xds_metadata import attributes as table
 from xds_metadata.attributes import Attribute, ObjectTable, Place, R, Type, X
 from xds_metadata.codes import CodeSets
-from xds_metadata.datatypes import check_dtm, is_later
+from xds_metadata.datatypes import check_dtm, check_not_future, is_later
 from xds_metadata.errors import Finding
 from xds_metadata.from_ebrim import finding, shown
 from xds_metadata.model import Author, Code, DocumentEntry, Submission
@@ -23,6 +23,8 @@ from xds_metadata.rules.datatype import check_type, check_type_of_author
 PROVIDE, REGISTER = "provide", "register"
 LONG_NAME = 256
 _SIGNATURE_FORMATS = frozenset({"http://www.w3.org/2000/09/xmldsig#", "urn:ihe:iti:dsg:detached:2014"})
+_PAST = frozenset({"creation_time", "submission_time"})
+"""Times that have been. A service, by contrast, may last into the future: a treatment, a care plan."""
 _AVAILABILITY = frozenset({"urn:ihe:iti:2010:DocumentAvailability:Online", "urn:ihe:iti:2010:DocumentAvailability:Offline"})
 
 
@@ -49,7 +51,7 @@ def _check_object(
     for row in rows.rows:
         value = getattr(item, row.field)
         need = row.provide if actor == PROVIDE else row.register
-        if value is None or value == () or value is False:
+        if value in (None, "", ()) or value is False:
             if need == R and row.place is not Place.XML:
                 yield finding("required", label, f"{row.name} is required and missing")
             continue
@@ -78,7 +80,7 @@ def _check_value(
         return
     if row.place is Place.XML and row.field in ("source", "target", "type", "entry_uuid"):
         if row.field == "entry_uuid" and value.startswith("urn:"):
-            yield from _problem(row, check_type(Type.UUID, value, profile.datatypes, now), value, label)
+            yield from _problem(row, check_type(Type.UUID, value, profile.datatypes), value, label)
         return
     if row.longest is not None and len(value) > row.longest:
         yield finding("length", label, f"{row.name} has {len(value)} characters, at most {row.longest} are allowed")
@@ -87,12 +89,17 @@ def _check_value(
         yield finding("length", label, f"a value of {row.name} has {len(value)} characters, at most {LONG_NAME} are allowed")
         return
     if row.codes == "mime_type":
-        problem = check_type(row.type, value, profile.datatypes, now)
+        problem = check_type(row.type, value, profile.datatypes)
         if problem is None and not codes.allows("mime_type", value, ""):
             problem = codes.explain("mime_type", value, "")
         yield from _problem(row, problem, value, label)
         return
-    yield from _problem(row, check_type(row.type, value, profile.datatypes, now), value, label)
+    problem = check_type(row.type, value, profile.datatypes)
+    yield from _problem(row, problem, value, label)
+    if problem is None and row.field in _PAST:
+        problem = check_not_future(value, now)
+        if problem is not None:
+            yield finding("not-future", label, f"{row.name}: {problem}")
 
 
 def _problem(row: Attribute, problem: str | None, value: str, label: str) -> Iterator[Finding]:

@@ -19,6 +19,9 @@ from xds_metadata.patients import key_text
 from xds_registry.stored_queries.literals import MAX_VALUES, LiteralError, read_values
 from xds_registry.vocabulary import ASSOCIATION_TYPE, STATUS_OF_URN, UUID_PREFIX, bare
 
+MAX_GROUPS = 20
+"""Repetitions of one slot: each is a condition of its own."""
+
 Convert = Callable[[str], "str | int | None"]
 
 
@@ -109,7 +112,8 @@ def bind(slots: Sequence[Slot], rows: Iterable[Parameter]) -> Bound:
     findings: list[Finding] = []
     by_name: dict[str, list[Slot]] = {}
     for slot in slots:
-        by_name.setdefault(slot.name, []).append(slot)
+        if slot.values:  # a slot without a value says nothing
+            by_name.setdefault(slot.name, []).append(slot)
     for row in rows:
         found = by_name.get(row.name, [])
         if not found:
@@ -133,16 +137,19 @@ def bind(slots: Sequence[Slot], rows: Iterable[Parameter]) -> Bound:
 
 def _bind_row(row: Parameter, slots: Sequence[Slot], bound: Bound, findings: list[Finding]) -> None:
     groups: list[tuple[str | int, ...]] = []
-    for slot in slots:
+    total = 0
+    for slot in slots[: MAX_GROUPS + 1]:
         try:
-            raw = [value for text in slot.values for value in read_values(text)]
-            if len(raw) > MAX_VALUES:
-                raise LiteralError(f"{len(raw)} values, at most {MAX_VALUES} are allowed")
+            raw = [value for text in slot.values[: MAX_VALUES + 1] for value in read_values(text)]
+            total += len(raw)
+            if total > MAX_VALUES:
+                raise LiteralError(f"more than {MAX_VALUES} values")
+            if len(groups) == MAX_GROUPS:
+                raise LiteralError(f"the slot occurs {len(slots)} times, at most {MAX_GROUPS} are allowed")
             values = [row.convert(value) for value in raw]
         except (LiteralError, ParameterError) as error:
             reason = error.reason if isinstance(error, LiteralError) else str(error)
-            quoted = shown(slot.values[0]) if slot.values else "nothing"
-            findings.append(Finding("Error", f"{row.name} {quoted}: {reason}", rule="parameter-value"))
+            findings.append(Finding("Error", f"{row.name} {shown(slot.values[0])}: {reason}", rule="parameter-value"))
             return
         if not row.many and len(raw) > 1:
             findings.append(
@@ -151,7 +158,7 @@ def _bind_row(row: Parameter, slots: Sequence[Slot], bound: Bound, findings: lis
                 )
             )
             return
-        groups.append(tuple(value for value in values if value is not None))
+        groups.append(_padded([value for value in values if value is not None]))
     if row.required and not any(groups):
         findings.append(_missing(row.name))
     elif row.repeats:
@@ -160,6 +167,14 @@ def _bind_row(row: Parameter, slots: Sequence[Slot], bound: Bound, findings: lis
         bound[row.key] = groups[0]
     elif groups[0]:
         bound[row.key] = groups[0][0]
+
+
+def _padded(values: list[str | int]) -> tuple[str | int, ...]:
+    """The distinct values, the last one repeated up to a power of two: few lengths, so few different statements."""
+    distinct = list(dict.fromkeys(values))
+    if len(distinct) > 1:
+        distinct += distinct[-1:] * ((1 << (len(distinct) - 1).bit_length()) - len(distinct))
+    return tuple(distinct)
 
 
 def one_of(bound: Bound, rows: Sequence[Parameter]) -> Parameter:
