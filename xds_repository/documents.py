@@ -5,7 +5,7 @@ Source: IHE ITI TF-2 3.41.4.1.3 (a uniqueId stands for one content for ever).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, delete, select, update
@@ -30,8 +30,9 @@ class StoredDocument:
 
 
 def put_documents(documents: Sequence[StoredDocument], at: int) -> Callable[[Connection], None]:
-    """Statements that add the rows. A row that is there stays, unless it was pending and is now stored.
+    """Statements that add the rows. A row that is there stays, unless it was pending or withdrawn and is now stored.
 
+    A withdrawn document comes back this way only with a new submission: a repetition of its first one is refused before.
     They raise XdsFailure when a uniqueId stands for other bytes already.
     """
     values = [
@@ -59,7 +60,7 @@ def put_documents(documents: Sequence[StoredDocument], at: int) -> Callable[[Con
                         "XDSNonIdenticalHash", f"{row.unique_id} is stored with other content", rule="document-identical"
                     )
                 )
-            if row.state == PENDING and new.state == STORED:
+            if row.state != STORED and new.state == STORED:
                 set_state(connection, [row.unique_id], STORED, at)
 
     return put
@@ -84,6 +85,41 @@ def forget_pending(connection: Connection, unique_ids: Sequence[str]) -> None:
     """Remove rows that are still pending: the registry refused them."""
     r = repository_document
     connection.execute(delete(r).where(r.c.unique_id.in_(unique_ids), r.c.state == PENDING))
+
+
+def withdraw_documents(connection: Connection, unique_ids: Collection[str], at: int) -> tuple[str, ...]:
+    """Documents that are served are no longer; returns their uniqueIds."""
+    return _move(connection, unique_ids, STORED, WITHDRAWN, at)
+
+
+def reinstate_documents(connection: Connection, unique_ids: Collection[str], at: int) -> tuple[str, ...]:
+    """Undo `withdraw_documents`; returns the uniqueIds that are served again."""
+    return _move(connection, unique_ids, WITHDRAWN, STORED, at)
+
+
+def _move(connection: Connection, unique_ids: Collection[str], before: str, after: str, at: int) -> tuple[str, ...]:
+    found = tuple(d.unique_id for d in find_documents(connection, sorted(unique_ids)) if d.state == before)
+    if found:
+        set_state(connection, found, after, at)
+    return found
+
+
+def purge_documents(connection: Connection, unique_ids: Collection[str]) -> tuple[str, ...]:
+    """Delete rows; returns the SHA-256 of the blobs that no row refers to any more."""
+    r = repository_document
+    blobs = {d.sha256 for d in find_documents(connection, sorted(unique_ids))}
+    connection.execute(delete(r).where(r.c.unique_id.in_(sorted(unique_ids))))
+    kept = set(connection.execute(select(r.c.sha256).where(r.c.sha256.in_(sorted(blobs)))).scalars())
+    return tuple(sorted(blobs - kept))
+
+
+def owners_of(connection: Connection, blobs: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """By SHA-256, the uniqueIds whose documents are these bytes; a blob without any is absent."""
+    r = repository_document.c
+    found: dict[str, list[str]] = {}
+    for sha256, unique_id in connection.execute(select(r.sha256, r.unique_id).where(r.sha256.in_(sorted(blobs)))):
+        found.setdefault(sha256, []).append(unique_id)
+    return {sha256: tuple(sorted(unique_ids)) for sha256, unique_ids in found.items()}
 
 
 ONE_DOCUMENT = select(

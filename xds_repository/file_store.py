@@ -48,6 +48,14 @@ class Space:
     least: int
 
 
+@dataclass(frozen=True, slots=True)
+class BlobStat:
+    """What the file system says of a blob: its bytes, and the seconds since it was last stored."""
+
+    size: int
+    age: float
+
+
 class FileStore:
     """A store below `directory`; staging is on the same file system. Thread-safe, shared by processes.
 
@@ -122,6 +130,16 @@ class FileStore:
     def exists(self, sha256: str) -> bool:
         """Whether there is such a blob; its bytes are not verified."""
         return self._path(sha256).is_file()
+
+    def stat(self, sha256: str) -> BlobStat:
+        """Size and age of a blob; its bytes are not read. Raises BlobMissing, StoreUnavailable."""
+        try:
+            found = self._path(sha256).stat()
+        except FileNotFoundError:
+            raise BlobMissing("the document store has no such blob") from None
+        except OSError as error:
+            raise store_error(error) from None
+        return BlobStat(found.st_size, max(time.time() - found.st_ctime, 0.0))
 
     def open(self, sha256: str) -> BinaryIO:
         """The blob's bytes as they are, not verified. Raises BlobMissing, StoreUnavailable."""
