@@ -21,9 +21,10 @@ class Answer:
     size: int
     first: bytes
     rest: Iterator[bytes] | None = None
-    outcome: str = "answered"
+    outcome: str = "success"
     action: str | None = None
     fault: str | None = None
+    transaction: str | None = None
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
@@ -38,18 +39,31 @@ def plain(status: int, text: str, outcome: str) -> Answer:
 def render(reply: Reply, block: int) -> Answer:
     """The response of a reply; the first block of its attachments is read here, while an error can still be answered."""
     if not reply.pieces:
-        return Answer(reply.status, None, 0, b"", action=reply.action, fault=reply.fault)
+        return _answer(reply, None, 0, b"")
     if not reply.mtom:
         body = b"".join(reply.pieces)
-        content_type = f"{reply.media_type}; charset=UTF-8{action_parameter(reply.action)}"
-        return Answer(reply.status, content_type, len(body), body, action=reply.action, fault=reply.fault)
+        return _answer(reply, f"{reply.media_type}; charset=UTF-8{action_parameter(reply.action)}", len(body), body)
     package = write_package(reply.pieces, reply.attachments, action=reply.action)
     chunks = package.chunks()
     first = next_block(chunks, block)
     if len(first) == package.size:
         close_chunks(chunks)
-        return Answer(reply.status, package.content_type, package.size, first, action=reply.action, fault=reply.fault)
-    return Answer(reply.status, package.content_type, package.size, first, chunks, action=reply.action, fault=reply.fault)
+        return _answer(reply, package.content_type, package.size, first)
+    return _answer(reply, package.content_type, package.size, first, chunks)
+
+
+def _answer(reply: Reply, content_type: str | None, size: int, first: bytes, rest: Iterator[bytes] | None = None) -> Answer:
+    return Answer(
+        status=reply.status,
+        content_type=content_type,
+        size=size,
+        first=first,
+        rest=rest,
+        outcome=reply.outcome,
+        action=reply.action,
+        fault=reply.fault,
+        transaction=reply.transaction,
+    )
 
 
 def next_block(chunks: Iterator[bytes], size: int) -> bytes:

@@ -35,8 +35,9 @@ _NO_STORE = (b"cache-control", b"no-store")
 class RequestRecord:
     """What is known of a request once it is over: for counters and one log line.
 
-    `path` is "" unless it is an endpoint; `outcome` a stable word ("answered", "truncated", the reason of a refusal…);
-    `action` and `fault` those of the reply.
+    `path` is "" unless it is an endpoint. `outcome` is that of the SOAP answer ("success", "partial", "warning", "failure",
+    "fault") where one was sent whole, otherwise another stable word ("page", "truncated", "cut", the reason of a refusal…).
+    `action` and `fault` are those of the reply, `transaction` is its number where the message reached one.
     """
 
     method: str
@@ -49,6 +50,7 @@ class RequestRecord:
     seconds: float
     action: str | None = None
     fault: str | None = None
+    transaction: str | None = None
 
 
 def create_app(
@@ -92,6 +94,7 @@ def _log_request(record: RequestRecord, event: str) -> None:
         logger="liasse.http",
         status=record.status,
         code=record.fault or record.outcome,
+        transaction=record.transaction,
         bytes_in=record.bytes_in,
         bytes_out=record.bytes_out,
         duration=round(record.seconds, 6),
@@ -147,6 +150,7 @@ class _Request:
             time.perf_counter() - self._started,
             answer.action if answer else None,
             answer.fault if answer else None,
+            answer.transaction if answer else None,
         )
 
     async def answer(self, pages: Pages, endpoints: Collection[str]) -> Answer:

@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 from liasse.app import RequestRecord
-from liasse.metrics import Metrics
+from liasse.metrics import OUTCOMES, TRANSACTIONS, Metrics
 from liasse.settings import ServerSettings
 from liasse.supervisor import Child, Main
 from liasse.wiring import Ready, build_app, open_actors
 from soap.http import CutReason, HttpLimits, Server
-
-_NUMBERS = {
-    "urn:ihe:iti:2007:RegisterDocumentSet-bResponse": "ITI-42",
-    "urn:ihe:iti:2007:RegistryStoredQueryResponse": "ITI-18",
-    "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-bResponse": "ITI-41",
-    "urn:ihe:iti:2007:RetrieveDocumentSetResponse": "ITI-43",
-}
-"""Transactions by the action of their answer, for the counters."""
 
 
 def http_limits(server: ServerSettings) -> HttpLimits:
@@ -38,7 +30,7 @@ def worker_main(ready: Ready) -> Main:
     def run(child: Child) -> None:
         actors = open_actors(ready)
         try:
-            app = build_app(actors, ready, child.status, observe=lambda record: _count(child.metrics, record))
+            app = build_app(actors, ready, child.status, observe=lambda record: count_request(child.metrics, record))
             server = Server(
                 app,
                 http_limits(ready.settings.server),
@@ -53,13 +45,20 @@ def worker_main(ready: Ready) -> Main:
     return run
 
 
-def _count(metrics: Metrics, record: RequestRecord) -> None:
-    number = _NUMBERS.get(record.action or "", "none")
-    outcome = "fault" if record.fault else "http" if record.status != 200 else "success"
-    metrics.count("liasse_requests", number, outcome)
+def count_request(metrics: Metrics, record: RequestRecord) -> None:
+    """Add one request that is over to the counters."""
+    number = record.transaction if record.transaction in TRANSACTIONS else "none"
+    metrics.count("liasse_requests", number, _outcome(record))
     metrics.observe("liasse_request_seconds", number, seconds=record.seconds)
     metrics.count("liasse_received_bytes", number, by=record.bytes_in)
     metrics.count("liasse_sent_bytes", number, by=record.bytes_out)
+
+
+def _outcome(record: RequestRecord) -> str:
+    """A page that is there is a success; what ended without a SOAP answer or a page counts as an HTTP matter."""
+    if record.outcome == "page" and record.status == 200:
+        return "success"
+    return record.outcome if record.outcome in OUTCOMES else "http"
 
 
 def _count_cut(metrics: Metrics, reason: CutReason) -> None:

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from lxml import etree
+
+Outcome = Literal["success", "partial", "warning", "failure", "fault"]
+"""How an exchange ended: "warning" is a success with warnings, "partial" a success for some of what was asked, "failure" a
+refusal in the transaction's own kind of answer, "fault" a SOAP fault."""
 
 
 class StagedPart(Protocol):
@@ -51,10 +55,14 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """The serialised child of the SOAP Body (UTF-8 pieces, declaring its own namespaces) and the parts it includes."""
+    """The serialised child of the SOAP Body (UTF-8 pieces, declaring its own namespaces) and the parts it includes.
+
+    `outcome` tells logs and counters what the pieces say.
+    """
 
     pieces: tuple[bytes, ...]
     attachments: tuple[Attachment, ...] = ()
+    outcome: Outcome = "success"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +135,7 @@ class Reply:
 
     No `pieces` means an empty body without Content-Type (status 202: the sender asked for no answer). `media_type` is that
     of the envelope: "application/soap+xml", or "text/xml" for the VersionMismatch that answers a SOAP 1.1 message.
+    `transaction` is the number of the transaction, once the message was dispatched to one.
     """
 
     status: int
@@ -136,6 +145,8 @@ class Reply:
     action: str | None = None
     fault: str | None = None
     media_type: str = "application/soap+xml"
+    outcome: Outcome = "success"
+    transaction: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from soap._spyne import MethodContext, ServerBase
 from soap.application import answer_error, build_application, report_defect
 from soap.faults import Fault, write_fault
 from soap.protocol import OpenExchange
-from soap.transaction import Body, Exchange, Incoming, Part, Reply, Transaction, WireTolerances
+from soap.transaction import Body, Exchange, Incoming, Outcome, Part, Reply, Transaction, WireTolerances
 
 
 class _Context(MethodContext):  # type: ignore[misc]
@@ -112,14 +112,22 @@ def _reply(exchange: OpenExchange, body: Body, pieces: tuple[bytes, ...]) -> Rep
     transaction = exchange.transaction
     assert transaction is not None
     if exchange.addressing is not None and exchange.addressing.wants_no_answer:
-        return _accepted(transaction.response_action, None)
+        return _accepted(exchange, transaction.response_action, None, body.outcome)
     mtom = transaction.mtom and (exchange.incoming.mtom or not transaction.mtom_in_kind)
-    return Reply(200, mtom, pieces, body.attachments, transaction.response_action)
+    return Reply(
+        status=200,
+        mtom=mtom,
+        pieces=pieces,
+        attachments=body.attachments,
+        action=transaction.response_action,
+        outcome=body.outcome,
+        transaction=transaction.number,
+    )
 
 
 def _fault_reply(exchange: OpenExchange, fault: Fault, pieces: tuple[bytes, ...] | None = None) -> Reply:
     if exchange.addressing is not None and exchange.addressing.wants_no_fault:
-        return _accepted(None, fault.label)
+        return _accepted(exchange, None, fault.label, "fault")
     mtom = exchange.incoming.mtom and not fault.soap11 and (exchange.transaction is None or exchange.transaction.mtom)
     return Reply(
         status=fault.status,
@@ -127,13 +135,18 @@ def _fault_reply(exchange: OpenExchange, fault: Fault, pieces: tuple[bytes, ...]
         pieces=pieces or (write_fault(fault, exchange.message_id),),
         fault=fault.label,
         media_type="text/xml" if fault.soap11 else "application/soap+xml",
+        outcome="fault",
+        transaction=_number(exchange),
     )
 
 
 def _defect_reply(exchange: OpenExchange, error: Exception) -> Reply:
-    number = exchange.transaction.number if exchange.transaction is not None else None
-    return _fault_reply(exchange, report_defect(error, number, exchange.message_id))
+    return _fault_reply(exchange, report_defect(error, _number(exchange), exchange.message_id))
 
 
-def _accepted(action: str | None, fault: str | None) -> Reply:
-    return Reply(202, mtom=False, pieces=(), action=action, fault=fault)
+def _accepted(exchange: OpenExchange, action: str | None, fault: str | None, outcome: Outcome) -> Reply:
+    return Reply(202, mtom=False, pieces=(), action=action, fault=fault, outcome=outcome, transaction=_number(exchange))
+
+
+def _number(exchange: OpenExchange) -> str | None:
+    return exchange.transaction.number if exchange.transaction is not None else None

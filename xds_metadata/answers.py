@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from lxml import etree
 
 from ebrim.model import RegistryError
+from soap.transaction import Outcome
 from xds_metadata.errors import Finding, XdsFailure
 from xmlsafe.schema import Schema
 
@@ -20,6 +21,14 @@ def registry_errors(findings: Iterable[Finding], actor: str) -> tuple[RegistryEr
     """The findings as RegistryError values, worded by `actor`, errors first."""
     rows = [RegistryError(f.for_actor(actor), f.context, f.location, f.severity) for f in findings]
     return tuple(sorted(rows, key=lambda row: row.severity))
+
+
+def outcome_of(findings: Iterable[Finding], *, partial: bool = False) -> Outcome:
+    """What an answer with these findings says; `partial`: data goes out beside the errors."""
+    severities = {f.severity for f in findings}
+    if "Error" in severities:
+        return "partial" if partial else "failure"
+    return "warning" if severities else "success"
 
 
 def check_schema(schema: Schema, body: etree._Element, code: str) -> None:

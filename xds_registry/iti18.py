@@ -120,7 +120,7 @@ def refuse(registry: Registry, call: Call, error: Exception) -> Body | None:
     findings = refusal(registry, call, error, "query")
     if findings is None:
         return None
-    return Body((write_query_failure(registry_errors(findings, REGISTRY)),))
+    return Body((write_query_failure(registry_errors(findings, REGISTRY)),), outcome="failure")
 
 
 def transaction(registry: Registry) -> Transaction:

@@ -66,7 +66,7 @@ def refuse(registry: Registry, call: Call, error: Exception) -> Body | None:
     findings = refusal(registry, call, error, "register")
     if findings is None:
         return None
-    return Body((write_registry_response(registry_errors(findings, REGISTRY)),))
+    return Body((write_registry_response(registry_errors(findings, REGISTRY)),), outcome="failure")
 
 
 def transaction(registry: Registry) -> Transaction:

@@ -23,7 +23,7 @@ from ebrim.rs import write_registry_response
 from journal.rows import JournalRow, journal
 from soap.staging import FailedPart
 from soap.transaction import Body, Call, Transaction
-from xds_metadata.answers import REPOSITORY, check_schema, registry_errors
+from xds_metadata.answers import REPOSITORY, check_schema, outcome_of, registry_errors
 from xds_metadata.errors import METADATA_ERROR, Finding, XdsFailure, errors
 from xds_metadata.from_ebrim import from_ebrim
 from xds_metadata.model import Submission
@@ -100,7 +100,7 @@ def _handle(repository: Repository, call: Call, request: Provided, inline: list[
     repository.store.commit_all(_once(received))
     warnings += _register(repository, ctx, objects, filled, received, decision)
     # 7. the answer
-    return Body((write_registry_response(registry_errors(warnings, REPOSITORY)),))
+    return Body((write_registry_response(registry_errors(warnings, REPOSITORY)),), outcome=outcome_of(warnings))
 
 
 def _once(received: Mapping[str, StagedFile]) -> list[StagedFile]:
@@ -207,7 +207,7 @@ def refuse(repository: Repository, call: Call, error: Exception) -> Body | None:
     findings = refusal(repository, call, error, "provide")
     if findings is None:
         return None
-    return Body((write_registry_response(registry_errors(findings, REPOSITORY)),))
+    return Body((write_registry_response(registry_errors(findings, REPOSITORY)),), outcome="failure")
 
 
 def transaction(repository: Repository) -> Transaction:

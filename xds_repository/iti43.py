@@ -17,7 +17,7 @@ from access_control.policy import Action, Target
 from ebrim.rs import write_registry_response
 from journal.rows import JournalRow, journal
 from soap.transaction import Attachment, Body, Call, Transaction
-from xds_metadata.answers import REPOSITORY, check_schema, registry_errors
+from xds_metadata.answers import REPOSITORY, check_schema, outcome_of, registry_errors
 from xds_metadata.errors import Finding, XdsFailure
 from xds_repository.actor import Repository, refusal, refuse_access
 from xds_repository.documents import STORED, StoredDocument
@@ -111,7 +111,8 @@ def encode(found: Sequence[Readable], findings: Sequence[Finding]) -> Body:
         Attachment(cid, _media_type(item.document.mime_type), item.document.size, item.chunks)
         for item, cid in zip(found, ids, strict=True)
     )
-    return Body(write_retrieve_answer(rows, registry_errors(findings, REPOSITORY)), attachments)
+    pieces = write_retrieve_answer(rows, registry_errors(findings, REPOSITORY))
+    return Body(pieces, attachments, outcome_of(findings, partial=bool(found)))
 
 
 def _media_type(mime_type: str) -> str:
@@ -126,7 +127,7 @@ def refuse(repository: Repository, call: Call, error: Exception) -> Body | None:
         return None
     response = write_registry_response(registry_errors(findings, REPOSITORY))
     opening = f'<xds:RetrieveDocumentSetResponse xmlns:xds="{XDS}">'.encode()
-    return Body((opening, response, b"</xds:RetrieveDocumentSetResponse>"))
+    return Body((opening, response, b"</xds:RetrieveDocumentSetResponse>"), outcome="failure")
 
 
 def transaction(repository: Repository) -> Transaction:
