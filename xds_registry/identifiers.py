@@ -5,6 +5,7 @@ Source: IHE ITI TF-2 3.42.4.1.3.7 (symbolic ids); TF-3 4.2.3.2 (entryUUID, logic
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from xds_metadata.registration import Registration
 from xds_registry.vocabulary import UUID_PREFIX
 
 T = TypeVar("T", bound=rim.RegistryObject)
+_UUID = re.compile(r"urn:uuid:[0-9a-f-]{36}")
 
 
 def new_uuid() -> str:
@@ -29,13 +31,18 @@ class Assigned:
     """A submission in which every id is an entryUUID.
 
     `submitted_uuids`: those the sender chose for objects; `part_uuids`: (id, owner) of those it chose for Classifications
-    and ExternalIdentifiers.
+    and ExternalIdentifiers; `symbolic`: by assigned UUID, the symbolic id that the sender used.
     """
 
     submission: Submission
     objects: rim.RegistryObjectList
     submitted_uuids: tuple[str, ...]
     part_uuids: tuple[tuple[str, str], ...]
+    symbolic: dict[str, str]
+
+    def in_sender_words(self, sentence: str) -> str:
+        """`sentence` with the sender's symbolic ids instead of the UUIDs made for them."""
+        return _UUID.sub(lambda match: self.symbolic.get(match[0], match[0]), sentence)
 
 
 class _Assigner:
@@ -131,4 +138,5 @@ def assign(request: Registration, home: str | None = None, fresh: Callable[[], s
         for item in (*request.objects.extrinsic_objects, *request.objects.packages, *request.objects.associations)
         if item.id.startswith(UUID_PREFIX)
     )
-    return Assigned(submission, objects, submitted, tuple(assigner.parts))
+    symbolic = {made: known for known, made in assigner.ids.items()}
+    return Assigned(submission, objects, submitted, tuple(assigner.parts), symbolic)

@@ -5,7 +5,7 @@ Source: IHE ITI TF-2 3.42.4.1.3 (all or nothing); DESIGN: no parsing and no netw
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, Table, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -95,7 +95,7 @@ def carry_out(
     """Judge and write. Raises XdsFailure, having written nothing that outlives the savepoint, when a finding is an error."""
     plan = lifecycle.plan(assigned.submission, facts)
     if errors(plan.findings):
-        raise XdsFailure(plan.findings)
+        raise XdsFailure([replace(f, context=assigned.in_sender_words(f.context)) for f in plan.findings])
     for offset, link in enumerate(plan.memberships):
         ids = (new_uuid(), new_uuid())
         moment = retry.at + 500_000 + 2 * offset
