@@ -7,6 +7,7 @@ was damaged. Nothing is ever changed in place.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import itertools
 import logging
@@ -149,6 +150,21 @@ class FileStore:
             raise BlobMissing("the document store has no such blob") from None
         except OSError as error:
             raise store_error(error) from None
+
+    def link(self, sha256: str, target: Path) -> bool:
+        """Give a blob a second name at `target`; False where the file system cannot. Raises BlobMissing, StoreUnavailable.
+
+        It counts as stored just now, from then on.
+        """
+        try:
+            os.link(self._path(sha256), target)
+        except FileNotFoundError:
+            raise BlobMissing("the document store has no such blob") from None
+        except OSError as error:
+            if error.errno in (errno.EXDEV, errno.EPERM, errno.EMLINK):
+                return False
+            raise store_error(error) from None
+        return True
 
     def read_verified(self, sha256: str, size: int) -> Iterator[bytes]:
         """The blob's bytes, never all of them when they are not what was stored.

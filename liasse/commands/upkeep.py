@@ -1,0 +1,18 @@
+"""The commands that keep a store: for the program's command line."""
+
+from __future__ import annotations
+
+import typer
+
+from liasse.commands import backup, fsck, maintenance, withdraw
+
+
+def mount_upkeep(app: typer.Typer) -> None:
+    """Add fsck, scrub, reindex, migrate, backup, restore and withdraw to `app`."""
+    app.command("fsck")(fsck.fsck)
+    app.command("scrub")(maintenance.scrub)
+    app.command("reindex")(maintenance.reindex)
+    app.command("migrate")(maintenance.migrate)
+    app.command("backup")(backup.backup)
+    app.command("restore")(backup.restore)
+    app.command("withdraw")(withdraw.withdraw)
