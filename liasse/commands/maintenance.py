@@ -1,4 +1,4 @@
-"""`liasse reindex`, `liasse scrub` and `liasse migrate`: what keeps a store sound. The server may run."""
+"""`liasse reindex` and `liasse scrub`: what keeps a store sound. The server may run."""
 
 from __future__ import annotations
 
@@ -9,12 +9,9 @@ from typing import Annotated, Final
 
 import typer
 
-from database.engine import open_database
-from database.migrate import migrate as migrate_database
-from database.schema import current_schema, pending_revisions
 from liasse.commands import output
-from liasse.commands.peers import ConfigOption, config_path, read_settings
-from liasse.commands.stores import failures, open_stores, progress_bar
+from liasse.commands.peers import ConfigOption
+from liasse.commands.stores import open_stores, progress_bar
 from xds_registry.maintenance import Cursor
 from xds_registry.maintenance import reindex as reindex_objects
 from xds_registry.vocabulary import Kind
@@ -87,21 +84,3 @@ def scrub(
     output.errors().print(f"{report.blobs} documents sound, {output.size_text(report.size)}; {len(bad)} not")
     if not report.sound:
         raise typer.Exit(1)
-
-
-def migrate(
-    config: ConfigOption = None,
-    plan: Annotated[bool, typer.Option("--plan", help="say what would be done; the default")] = False,
-    apply: Annotated[bool, typer.Option("--apply", help="bring the database to this program's version")] = False,
-) -> None:
-    """Show or apply the changes of the database's tables that this release needs."""
-    if plan and apply:
-        raise typer.BadParameter("give --plan or --apply, not both")
-    settings = read_settings(config_path(config))
-    with failures(), open_database(settings.storage.database_place) as database:
-        found = current_schema(database) or "none"
-        done = migrate_database(database) if apply else pending_revisions(database)
-    if not done:
-        typer.echo(f"schema {found}: nothing to do")
-    else:
-        typer.echo(f"schema {found}: {'applied' if apply else 'to apply'} {', '.join(done)}")

@@ -8,11 +8,10 @@ from liasse.commands import backup, fsck, maintenance, withdraw
 
 
 def mount_upkeep(app: typer.Typer) -> None:
-    """Add fsck, scrub, reindex, migrate, backup, restore and withdraw to `app`."""
+    """Add fsck, scrub, reindex, backup, restore and withdraw to `app`."""
     app.command("fsck")(fsck.fsck)
     app.command("scrub")(maintenance.scrub)
     app.command("reindex")(maintenance.reindex)
-    app.command("migrate")(maintenance.migrate)
     app.command("backup")(backup.backup)
     app.command("restore")(backup.restore)
     app.command("withdraw")(withdraw.withdraw)
