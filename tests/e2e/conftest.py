@@ -30,3 +30,11 @@ def make_server(tmp_path: Path) -> Iterator[ServerFactory]:
             return stack.enter_context(running(tmp_path / name, overrides))
 
         yield make
+
+
+@pytest.fixture(scope="session")
+def strict_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A shared server that refuses documents which contradict their metadata, and logs at debug level."""
+    settings = {"repository": {"content_check": "refuse"}, "log": {"level": "debug"}}
+    with running(tmp_path_factory.mktemp("strict"), settings) as started:
+        yield started

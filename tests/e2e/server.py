@@ -117,8 +117,7 @@ def init(config: Path) -> None:
 
 def command(name: str) -> list[str]:
     """The command line of `liasse NAME`, run by the interpreter of the tests."""
-    module = "liasse.cli" if (ROOT / "liasse" / "cli.py").exists() else "tests.e2e.serve_program"
-    return [sys.executable, "-m", module, name]
+    return [sys.executable, "-m", "liasse.cli", name]
 
 
 def start(config: Path, env: Mapping[str, str] | None = None) -> RunningServer:

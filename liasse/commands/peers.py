@@ -1,0 +1,132 @@
+"""Which servers a command talks to, and in which dialect: options, then the settings file, then this machine's default."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from liasse.client import DocumentClient, Endpoints, ExchangeFailed
+from liasse.settings import Settings
+from liasse.settings_file import SettingsError, load_settings
+from xds_metadata.codes import CodesError, CodeSets, load_codes
+from xds_metadata.datatypes import DMP, check_cx
+from xds_metadata.profile import PROFILES, Profile
+
+CONFIG_VARIABLE: Final = "LIASSE_CONFIG"
+DEFAULT_BASE: Final = "http://127.0.0.1:8080"
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help=f"settings file of the server; else ${CONFIG_VARIABLE}, else config.toml in the current folder, if there",
+    ),
+]
+RegistryOption = Annotated[str | None, typer.Option("--registry", metavar="URL", help="endpoint of ITI-18")]
+RepositoryOption = Annotated[str | None, typer.Option("--repository", metavar="URL", help="endpoint of ITI-41 and ITI-43")]
+PatientOption = Annotated[str, typer.Option("--patient", metavar="CX", help="patient id, such as 123^^^&1.2.3&ISO")]
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output instead of a table")]
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """Where to send, and what the receivers accept. `repository_id` is known where the settings file names it."""
+
+    endpoints: Endpoints
+    profile: Profile
+    codes: CodeSets
+    repository_id: str | None
+
+    def client(self) -> DocumentClient:
+        """A client of both endpoints. Ends the command with 2 for an address that is no URL."""
+        try:
+            return DocumentClient(self.endpoints)
+        except ExchangeFailed as error:
+            raise usage(str(error)) from error
+
+
+def usage(text: str) -> typer.Exit:
+    """Say on standard error what is wrong with the command line; the exit that follows, with 2, is to be raised."""
+    typer.echo(f"liasse: {text}", err=True)
+    return typer.Exit(2)
+
+
+def config_path(config: Path | None) -> Path | None:
+    """The settings file that applies, None where there is none."""
+    if config is not None:
+        return config
+    named = os.environ.get(CONFIG_VARIABLE)
+    if named:
+        return Path(named)
+    here = Path("config.toml")
+    return here if here.is_file() else None
+
+
+def read_settings(config: Path | None) -> Settings:
+    """The settings of a file (defaults without one). Ends the command with 2, naming every problem."""
+    try:
+        return load_settings(config)
+    except SettingsError as error:
+        for line in error.problems:
+            typer.echo(f"liasse: {line}", err=True)
+        raise typer.Exit(2) from error
+
+
+def find_peers(
+    config: Path | None,
+    registry: str | None,
+    repository: str | None,
+    *,
+    profile: str | None = None,
+    codes: str | None = None,
+    repository_needed: bool = True,
+) -> Peers:
+    """The peers that the options name. Ends the command with 2 where they do not."""
+    path = config_path(config)
+    settings = read_settings(path)
+    base = _base_url(settings) if path is not None else DEFAULT_BASE
+    chosen = profile or settings.profile
+    if chosen not in PROFILES:
+        raise usage(f"--profile {chosen}: expected one of {', '.join(PROFILES)}")
+    if base is None and not (registry or settings.repository.registry):
+        raise usage(f"{path}: the server listens on a Unix socket or on any free port: give --registry")
+    if base is None and repository_needed and not repository:
+        raise usage(f"{path}: the server listens on a Unix socket or on any free port: give --repository")
+    base = base or DEFAULT_BASE
+    return Peers(
+        endpoints=Endpoints(
+            registry or settings.repository.registry or f"{base}/registry", repository or f"{base}/repository"
+        ),
+        profile=PROFILES[chosen],
+        codes=_codes(codes or settings.affinity_domain.codes or ("dmp" if chosen == "dmp" else "any")),
+        repository_id=settings.repository.unique_id if path is not None and repository is None else None,
+    )
+
+
+def _base_url(settings: Settings) -> str | None:
+    """Where this machine reaches the server of the settings; None where they do not say."""
+    server = settings.server
+    if server.unix_socket is not None or server.port == 0:
+        return None
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(server.host, server.host)  # noqa: S104 read, not bound
+    return f"http://[{host}]:{server.port}" if ":" in host else f"http://{host}:{server.port}"
+
+
+def _codes(name: str) -> CodeSets:
+    try:
+        return load_codes(name)
+    except CodesError as error:
+        raise usage(str(error)) from error
+
+
+def check_patient(cx: str) -> str:
+    """The patient id as given. Ends the command with 2 when it is no CX."""
+    wrong = check_cx(cx, DMP)
+    if wrong is not None:
+        raise usage(f"--patient: {wrong}")
+    return cx
