@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -38,8 +39,8 @@ def test_symbolic_ids_become_uuids_that_refer_to_each_other(side: Side) -> None:
     set_id, folder_id = packages[owner.unique_id or ""], packages[folder.unique_id or ""]
     (filed,) = [a.id for a in links if a.source == folder_id]
     assert ends == {(set_id, found.id), (set_id, folder_id), (folder_id, found.id), (set_id, filed)}
-    for part in (*found.classifications, *found.external_identifiers):
-        assert part.id.startswith("urn:uuid:")
+    parts = {c.id for c in found.classifications} | {e.id for e in found.external_identifiers}
+    assert all(part.startswith("urn:uuid:") for part in parts)
     assert {c.classified_object for c in found.classifications} == {found.id}
     assert {e.registry_object for e in found.external_identifiers} == {found.id}
 
@@ -143,7 +144,7 @@ def test_same_unique_id_with_same_bytes_gives_a_second_entry(side: Side) -> None
         ({"hash": s.sha1("other"), "size": "1"}, ["XDSNonIdenticalHash", "XDSNonIdenticalSize"]),
     ],
 )
-def test_same_unique_id_with_other_bytes_is_refused(side: Side, changes: dict[str, str], codes: list[str]) -> None:
+def test_same_unique_id_with_other_bytes_is_refused(side: Side, changes: dict[str, Any], codes: list[str]) -> None:
     entry = s.entry()
     side.accept(s.submission(entry))
     answer = side.submit(s.submission(replace(entry, entry_uuid=s.symbolic(), **changes)))
