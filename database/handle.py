@@ -80,17 +80,24 @@ class Database(ABC):
     @contextmanager
     def _in_use(self) -> Iterator[None]:
         """Around each use: refuses a closed handle and one of another process, and lets `close` wait."""
+        self._enter()
+        try:
+            yield
+        finally:
+            self._leave()
+
+    def _enter(self) -> None:
         if os.getpid() != self._pid:
             raise DatabaseError("the database was opened in another process: open it anew after fork")
         with self._changed:
             if self._closed:
                 raise DatabaseUnavailable("the database is closed")
             self._users += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._users -= 1
+
+    def _leave(self) -> None:
+        with self._changed:
+            self._users -= 1
+            if self._closed:
                 self._changed.notify_all()
 
     def _close_to_users(self) -> bool:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
+from types import TracebackType
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, create_engine, event
@@ -22,6 +23,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 
 from database.errors import DatabaseBusy, DatabaseError, DatabaseUnavailable
 from database.handle import DEFAULT_TIMEOUT, Database
+from database.readers import Readers
 from database.sqlite_driver import connect, driver, sqlite_engine, translate
 from database.writer import GroupWriter, WriterLock
 
@@ -62,6 +64,7 @@ class SqliteDatabase(Database):
         )
         event.listen(engine, "begin", _begin_deferred)
         super().__init__(engine)
+        self._readers = Readers(lambda: connect(path), pool_size)
         self._writer = GroupWriter(self._writing, self.lock)
         self._file = file_identity(path)
 
@@ -70,6 +73,7 @@ class SqliteDatabase(Database):
         found = file_identity(self.path)
         if found != self._file:
             self._engine.dispose()
+            self._readers.dispose()
             self._file = found
 
     @contextmanager
@@ -79,17 +83,8 @@ class SqliteDatabase(Database):
             with self._engine.connect() as connection, connection.begin():
                 yield connection
 
-    @contextmanager
-    def read_raw(self) -> Iterator[DBAPICursor]:
-        with self._in_use(), _translated():
-            self._check_file()
-            connection: Any = self._engine.raw_connection()
-            try:
-                cursor = connection.cursor()
-                cursor.execute("BEGIN")
-                yield cursor
-            finally:
-                connection.close()  # gives it back to the pool, which ends the transaction
+    def read_raw(self) -> AbstractContextManager[DBAPICursor]:
+        return _Snapshot(self)
 
     def write(self, fn: Callable[[Connection], T], *, timeout: float = DEFAULT_TIMEOUT) -> T:
         with self._in_use():
@@ -118,11 +113,56 @@ class SqliteDatabase(Database):
         ended = self._writer.close(DEFAULT_TIMEOUT)
         try:
             with self.lock.held(DEFAULT_TIMEOUT if ended else 0):
+                self._readers.dispose()
                 self._writing.close()
                 self._engine.dispose()
         except (OSError, DatabaseError) as error:
             log.warning("the database was closed without a last checkpoint, its log stays for the next start: %s", error)
+            self._readers.dispose()
             self._engine.dispose()
+
+
+class _Snapshot:
+    """One transaction on a driver connection; a class, because it is entered for every query."""
+
+    __slots__ = ("_connection", "_cursor", "_database", "_generation")
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+
+    def __enter__(self) -> DBAPICursor:
+        database = self._database
+        database._enter()
+        try:
+            database._check_file()
+            self._connection, self._generation = database._readers.take(DEFAULT_TIMEOUT)
+            try:
+                cursor: DBAPICursor = self._connection.cursor()
+                self._cursor = cursor
+                cursor.execute("BEGIN")
+            except BaseException:
+                database._readers.drop(self._connection)
+                raise
+        except BaseException as error:
+            database._leave()
+            if isinstance(error, driver.Error):
+                raise translate(error) from None
+            raise
+        return cursor
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        database = self._database
+        try:
+            self._cursor.close()
+            self._connection.rollback()
+        except driver.Error:
+            database._readers.drop(self._connection)
+        else:
+            database._readers.give(self._connection, self._generation)
+        finally:
+            database._leave()
+        if isinstance(error, driver.Error):
+            raise translate(error) from None
 
 
 class _Writing:
