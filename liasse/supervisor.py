@@ -11,9 +11,11 @@ import ctypes
 import fcntl
 import gc
 import os
+import resource
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,6 +38,7 @@ _LONGEST_DELAY = 10.0
 _GIVE_UP = 4
 _BACKGROUND_TIMEOUT = 10.0
 _TICK = 0.05
+_MANY_FILES = 65_536
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -98,6 +101,9 @@ class Supervisor:
         Signals stay blocked afterwards: an impatient second one must not change the exit code of a process that is ending.
         Raises StartError or BindError before anything was forked.
         """
+        if threading.active_count() > 1:
+            raise StartError("threads are running before the fork: a child could inherit a lock that nobody releases")
+        _allow_many_files()
         lock = _lock_directory(self.settings)
         listeners = bind(self.settings)
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -254,6 +260,14 @@ def _lock_directory(settings: Settings) -> int:
             os.close(lock)
             raise StartError(f"storage.directory: another server runs on {settings.storage.directory}") from None
         return lock
+
+
+def _allow_many_files() -> None:
+    """Each connection is a file: raise the soft limit as far as this process may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MANY_FILES if hard == resource.RLIM_INFINITY else min(_MANY_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _die_with(parent: int) -> None:

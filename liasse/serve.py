@@ -1,0 +1,75 @@
+"""`python -m liasse.serve`: the server, started by `liasse serve` in a process that never loaded the command line's code.
+
+Exit codes: 0 stopped on request, 1 the machine or the settings are unfit or a process cannot start, 2 wrong arguments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import structlog
+
+from access_control.policy import UnknownPolicy
+from database.errors import DatabaseError
+from liasse.background import background_main
+from liasse.doctor import run_doctor
+from liasse.duties import build_duties
+from liasse.listeners import BindError
+from liasse.logs import configure_logging
+from liasse.settings import Settings
+from liasse.settings_file import SettingsError, load_settings
+from liasse.storage import init_storage, is_new
+from liasse.supervisor import StartError, Supervisor
+from liasse.wiring import prepare
+from liasse.worker import worker_main
+from xds_metadata.codes import CodesError
+from xds_repository.store import StoreError
+
+log = structlog.get_logger()
+
+
+class Unfit(Exception):
+    """The server must not start here; the text lists the reasons, one a line."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until asked to stop."""
+    parser = argparse.ArgumentParser(prog="liasse serve")
+    parser.add_argument("--config", type=Path)
+    parser.add_argument("--workers", type=int)
+    given = parser.parse_args(arguments)
+    try:
+        settings = load_settings(given.config)
+        if given.workers is not None:
+            settings = settings.with_workers(given.workers)
+        configure_logging(settings.log.level, settings.log.format)
+        return run(settings)
+    except SettingsError as error:
+        return _refuse(*error.problems)
+    except (Unfit, StartError, BindError, DatabaseError, StoreError, CodesError, UnknownPolicy) as error:
+        return _refuse(*str(error).splitlines())
+
+
+def run(settings: Settings) -> int:
+    """1. is the machine fit; 2. everything is loaded once; 3. a new storage is made; 4. fork and serve."""
+    unfit = [f"{check.name}: {check.detail}" for check in run_doctor(settings) if check.status == "fail"]
+    if unfit:
+        raise Unfit("\n".join(unfit))
+    ready = prepare(settings)
+    if is_new(settings):
+        init_storage(settings)
+        log.info("a new storage was made")
+    return Supervisor(settings, worker_main(ready), background_main(build_duties(settings))).run()
+
+
+def _refuse(*reasons: str) -> int:
+    for reason in reasons:
+        print(f"liasse serve: {reason}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
