@@ -6,6 +6,8 @@ Source: ebXML RegRep 3.0, ebRIM; ebRS (lcm, query).
 
 from __future__ import annotations
 
+from typing import Any
+
 from lxml import etree
 
 from ebrim.model import (
@@ -97,96 +99,59 @@ def read_external_identifier(element: etree._Element) -> ExternalIdentifier:
     )
 
 
-class _Parts:
-    """The children that every registry object may have, gathered in one pass."""
-
-    __slots__ = ("classifications", "description", "identifiers", "name", "slots", "version")
-
-    def __init__(self, element: etree._Element) -> None:
-        slots: list[Slot] = []
-        classifications: list[Classification] = []
-        identifiers: list[ExternalIdentifier] = []
-        self.name: tuple[LocalizedString, ...] = ()
-        self.description: tuple[LocalizedString, ...] = ()
-        self.version: str | None = None
-        for child in element:
-            tag = child.tag
-            if tag == _SLOT:
-                slots.append(read_slot(child))
-            elif tag == _CLASSIFICATION:
-                classifications.append(read_classification(child))
-            elif tag == _EXTERNAL_IDENTIFIER:
-                identifiers.append(read_external_identifier(child))
-            elif tag == _NAME:
-                self.name = read_localized(child)
-            elif tag == _DESCRIPTION:
-                self.description = read_localized(child)
-            elif tag == _VERSION_INFO:
-                self.version = child.get("versionName")
-        self.slots = tuple(slots)
-        self.classifications = tuple(classifications)
-        self.identifiers = tuple(identifiers)
+def _common(element: etree._Element) -> dict[str, Any]:
+    """The fields that every registry object has, gathered in one pass over the children."""
+    slots: list[Slot] = []
+    classifications: list[Classification] = []
+    identifiers: list[ExternalIdentifier] = []
+    get = element.get
+    fields: dict[str, Any] = {
+        "id": get("id", ""),
+        "lid": get("lid") or None,
+        "home": get("home") or None,
+        "object_type": get("objectType") or None,
+        "status": get("status") or None,
+    }
+    for child in element:
+        tag = child.tag
+        if tag == _SLOT:
+            slots.append(read_slot(child))
+        elif tag == _CLASSIFICATION:
+            classifications.append(read_classification(child))
+        elif tag == _EXTERNAL_IDENTIFIER:
+            identifiers.append(read_external_identifier(child))
+        elif tag == _NAME:
+            fields["name"] = read_localized(child)
+        elif tag == _DESCRIPTION:
+            fields["description"] = read_localized(child)
+        elif tag == _VERSION_INFO:
+            fields["version"] = child.get("versionName")
+    fields["slots"] = tuple(slots)
+    fields["classifications"] = tuple(classifications)
+    fields["external_identifiers"] = tuple(identifiers)
+    return fields
 
 
 def read_extrinsic_object(element: etree._Element) -> ExtrinsicObject:
     """A rim:ExtrinsicObject."""
-    parts = _Parts(element)
-    get = element.get
-    return ExtrinsicObject(
-        id=get("id", ""),
-        lid=get("lid") or None,
-        home=get("home") or None,
-        object_type=get("objectType") or None,
-        status=get("status") or None,
-        slots=parts.slots,
-        name=parts.name,
-        description=parts.description,
-        version=parts.version,
-        classifications=parts.classifications,
-        external_identifiers=parts.identifiers,
-        mime_type=get("mimeType", "application/octet-stream"),
-        is_opaque=get("isOpaque", "false") in ("true", "1"),
-    )
+    mime_type = element.get("mimeType", "application/octet-stream")
+    opaque = element.get("isOpaque", "false") in ("true", "1")
+    return ExtrinsicObject(mime_type=mime_type, is_opaque=opaque, **_common(element))
 
 
 def read_package(element: etree._Element) -> RegistryPackage:
     """A rim:RegistryPackage (objects nested in a RegistryObjectList inside it are not read)."""
-    parts = _Parts(element)
-    get = element.get
-    return RegistryPackage(
-        id=get("id", ""),
-        lid=get("lid") or None,
-        home=get("home") or None,
-        object_type=get("objectType") or None,
-        status=get("status") or None,
-        slots=parts.slots,
-        name=parts.name,
-        description=parts.description,
-        version=parts.version,
-        classifications=parts.classifications,
-        external_identifiers=parts.identifiers,
-    )
+    return RegistryPackage(**_common(element))
 
 
 def read_association(element: etree._Element) -> Association:
     """A rim:Association."""
-    parts = _Parts(element)
     get = element.get
     return Association(
-        id=get("id", ""),
-        lid=get("lid") or None,
-        home=get("home") or None,
-        object_type=get("objectType") or None,
-        status=get("status") or None,
-        slots=parts.slots,
-        name=parts.name,
-        description=parts.description,
-        version=parts.version,
-        classifications=parts.classifications,
-        external_identifiers=parts.identifiers,
         association_type=get("associationType", ""),
         source=get("sourceObject", ""),
         target=get("targetObject", ""),
+        **_common(element),
     )
 
 
