@@ -54,7 +54,7 @@ def common(
 
 def main() -> None:
     """Entry point of the program."""
-    app()
+    app(prog_name="liasse")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 PATIENCE = 40.0
+COMMANDS = [
+    *("serve", "init", "migrate", "doctor", "config", "demo"),
+    *("patient", "submit", "find", "get", "conformance"),
+    *("fsck", "scrub", "reindex", "backup", "restore", "withdraw"),
+]
 
 
 def liasse(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -61,10 +66,7 @@ def test_the_version_is_printed(tmp_path: Path) -> None:
     assert done.stdout.startswith("liasse ")
 
 
-@pytest.mark.parametrize(
-    "command",
-    ["serve", "init", "migrate", "doctor", "config", "patient", "submit", "find", "get", "demo", "fsck", "scrub", "reindex", "backup", "restore", "withdraw", "conformance"],
-)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_is_there_and_explains_itself(tmp_path: Path, command: str) -> None:
     done = liasse(command, "--help", cwd=tmp_path)
     assert done.returncode == 0
