@@ -64,7 +64,16 @@ def create_app(
     observe: Callable[[RequestRecord], None] | None = None,
 ) -> AsgiApp:
     """The application of one process. `observe` is told of every request at its end, in the event loop."""
-    service = Service(server, stages, limits, pool)
+    return application(Service(server, stages, limits, pool), pages, endpoints, observe)
+
+
+def application(
+    service: Service,
+    pages: Pages,
+    endpoints: Collection[str],
+    observe: Callable[[RequestRecord], None] | None,
+) -> AsgiApp:
+    """The application over a service that the caller keeps an eye on."""
     paths = {path: f"POST {path}" for path in endpoints}
 
     async def app(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 from liasse.answer import Answer, render
@@ -23,6 +24,21 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+def _deliver(loop: asyncio.AbstractEventLoop, result: asyncio.Future[T], call: Callable[[], T]) -> None:
+    """In a worker thread: the outcome goes to the loop in one step, cheaper than through the pool's own future."""
+    settle: Callable[[], None]
+    try:
+        settle = partial(result.set_result, call())
+    except BaseException as error:
+        settle = partial(result.set_exception, error)
+    loop.call_soon_threadsafe(_settle, result, settle)
+
+
+def _settle(result: asyncio.Future[T], settle: Callable[[], None]) -> None:
+    if not result.done():
+        settle()
+
+
 class Service:
     """What the requests of one process share."""
 
@@ -32,15 +48,17 @@ class Service:
         self.limits = limits
         self.mime_limits = MimeLimits(parts=limits.parts)
         self.staged = Quota(limits.staged_per_peer, limits.staged_total)
-        self.held = Quota(limits.held_per_peer, limits.held_total)
+        self.held = Quota(max(limits.held_per_peer, limits.message_size), max(limits.held_total, limits.message_size))
         self.busy = 0
         self._pool = pool
 
     async def hop(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run in a worker thread. Cancelled, it still waits for a call that has begun: nothing runs behind our back."""
-        running = self._pool.submit(call, *args, **kwargs)
+        loop = asyncio.get_running_loop()
+        result: asyncio.Future[T] = loop.create_future()
+        running = self._pool.submit(_deliver, loop, result, partial(call, *args, **kwargs))
         try:
-            return await asyncio.wrap_future(running)
+            return await result
         except asyncio.CancelledError:
             while not running.done():
                 with suppress(BaseException):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 import socket
+import ssl
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,9 +16,10 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from liasse.app import RequestRecord, create_app
+from liasse.app import RequestRecord, application, create_app
+from liasse.package import Service
 from liasse.reception import BodyLimits
-from soap.http import CutReason, HttpLimits, Server
+from soap.http import CutReason, HttpLimits, Server, serve
 from soap.transaction import Attachment, Exchange, Incoming, Part, Reply
 
 FAST = HttpLimits(
@@ -139,7 +142,7 @@ def _attachments(root: bytes) -> Iterator[Attachment]:
 def _bytes(kind: bytes, size: int) -> Iterator[bytes]:
     block = bytes(range(256)) * 256
     for at in range(0, size, len(block)):
-        if kind == b"break" and at >= size // 2:
+        if kind == b"break" and at + len(block) > size // 2:
             raise OSError(5, "Input/output error")
         yield block[: size - at]
 
@@ -154,6 +157,11 @@ class HttpSide:
     records: list[RequestRecord]
     cuts: list[CutReason]
     server: Server
+    service: Service
+
+    def taken(self, quota: str) -> int:
+        """Bytes that requests hold of a quota at present."""
+        return {"held": self.service.held, "staged": self.service.staged}[quota].taken
 
     def connect(self, timeout: float = 20.0) -> socket.socket:
         """A connection to it."""
@@ -185,6 +193,7 @@ def http_side(
     *,
     fail_after: int | None = None,
     listener: socket.socket | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> Iterator[HttpSide]:
     """Run the application in a thread of its own."""
     stages = Folder(folder, fail_after)
@@ -199,13 +208,14 @@ def http_side(
         port = 0
     listener.setblocking(False)
     with ThreadPoolExecutor(4) as pool:
-        app = create_app(soap, stages, _pages, body or BodyLimits(), pool, observe=records.append)
-        server = Server(app, limits or FAST, drain_timeout=1, on_cut=cuts.append, on_started=started.set)
+        service = Service(soap, stages, body or BodyLimits(), pool)
+        app = application(service, _pages, ("/registry", "/repository"), records.append)
+        server = Server(app, limits or FAST, tls=tls, drain_timeout=1, on_cut=cuts.append, on_started=started.set)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
             assert started.wait(10)
-            yield HttpSide(port, soap, stages, records, cuts, server)
+            yield HttpSide(port, soap, stages, records, cuts, server, service)
         finally:
             server.should_exit = True
             thread.join(20)
@@ -275,3 +285,14 @@ def headers_of(response: bytes) -> Mapping[str, str]:
 def body_of(response: bytes) -> bytes:
     """What follows the header."""
     return response.split(b"\r\n\r\n", 1)[1]
+
+
+def main(folder: str) -> None:
+    """A server in a process of its own: prints its port, serves until SIGTERM."""
+    with ThreadPoolExecutor(4) as pool, socket.create_server(("127.0.0.1", 0)) as listener:
+        app = create_app(Recorder(), Folder(Path(folder)), _pages, BodyLimits(), pool)
+        serve(app, [listener], HttpLimits(), on_started=lambda: print(listener.getsockname()[1], flush=True))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
