@@ -17,8 +17,8 @@ from typing import Any
 import structlog
 
 from liasse.answer import Answer, close_chunks, next_block, plain, render
-from liasse.package import Package, Service, charset, hold
 from liasse.reception import BodyLimits, Disconnected, Receive, Refusal, RequestBody, StageFactory, header_values
+from liasse.upload import Package, Service, charset, hold
 from soap.mime_headers import MediaType, MimeError, read_media_type
 from soap.transaction import Incoming, SoapServer
 

@@ -12,13 +12,19 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
 from liasse.app import RequestRecord, application, create_app
-from liasse.package import Service
 from liasse.reception import BodyLimits
+from liasse.upload import Service
 from soap.http import CutReason, HttpLimits, Server, serve
 from soap.transaction import Attachment, Exchange, Incoming, Part, Reply
 
@@ -247,6 +253,27 @@ def request(
         f"Content-Length: {len(body) if length is None else length}\r\n{headers}"
         f"{'Connection: close' + chr(13) + chr(10) if close else ''}\r\n"
     ).encode("latin-1") + body
+
+
+def own_certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate that signs itself, for both sides, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    own, secret = folder / "certificate.pem", folder / "key.pem"
+    own.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    secret.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return own, secret
 
 
 BOUNDARY = "uuid:b0"

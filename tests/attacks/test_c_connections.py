@@ -9,17 +9,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from soap.http import HttpLimits
-from tests.http_side import FAST, MULTIPART, HttpSide, http_side, package, read_all, request, status
+from tests.http_side import FAST, MULTIPART, HttpSide, http_side, own_certificate, package, read_all, request, status
 
 CROWD = 1000
 
@@ -208,30 +203,9 @@ def test_a_client_that_takes_no_answer_is_cut(tmp_path: Path) -> None:
         assert side.records[0].bytes_out < 100_000_000
 
 
-def _own_certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate that signs itself, for both sides, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    own, secret = folder / "certificate.pem", folder / "key.pem"
-    own.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    secret.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return own, secret
-
-
 def test_the_certificate_of_a_client_and_its_silence_in_the_handshake(tmp_path: Path) -> None:
     """Silent connections before the handshake are cut too, and the application is given the client's certificate."""
-    certificate, key = _own_certificate(tmp_path)
+    certificate, key = own_certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     context.load_verify_locations(certificate)
