@@ -173,8 +173,14 @@ class Side:
         home: str | None = None,
     ) -> Answer:
         """ITI-18 by query name or id; a parameter is one rim:Value or several, already in query syntax."""
+        return self.query_as("LeafClass" if leaves else "ObjectRef", name, parameters, home=home)
+
+    def query_as(
+        self, return_type: str, name: str, parameters: Iterable[tuple[str, str | Sequence[str]]], *, home: str | None = None
+    ) -> Answer:
+        """As `query`, with any return type."""
         slots = tuple(rim.Slot(key, (value,) if isinstance(value, str) else tuple(value)) for key, value in parameters)
-        request = rim.AdhocQuery(IDS.get(name, name), "LeafClass" if leaves else "ObjectRef", home, slots)
+        request = rim.AdhocQuery(IDS.get(name, name), return_type, home, slots)
         answer = self.send(self.iti18, parse(write_adhoc_query_request(request)))
         assert schema().is_valid(answer)
         held = next(answer.iter(f"{{{RIM}}}RegistryObjectList"))
@@ -205,7 +211,8 @@ class Side:
 
     def submission_set(self, unique_id: str) -> rim.RegistryPackage:
         """The submission set of a uniqueId."""
-        answer = self.find("GetSubmissionSetAndContents", [("$XDSSubmissionSetUniqueId", f"'{unique_id}'")])
+        without_entries = ("$XDSDocumentEntryFormatCode", "('none^^none')")
+        answer = self.find("GetSubmissionSetAndContents", [("$XDSSubmissionSetUniqueId", f"'{unique_id}'"), without_entries])
         return next(p for p in answer.objects.packages if unique_id in {e.value for e in p.external_identifiers})
 
     def associations(self, *ids: str) -> tuple[rim.Association, ...]:
