@@ -9,7 +9,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
 
 from database.errors import DatabaseUnavailable
 
@@ -30,8 +30,10 @@ def load(url: str, source: Path) -> None:
 
 def _run(program: str, url: str, options: list[str]) -> None:
     parsed = make_url(url)
-    password = parsed.password
-    place = parsed.set(drivername="postgresql", password=None).render_as_string(hide_password=False)
+    password = parsed.password or parsed.query.get("password")
+    query = {name: value for name, value in parsed.query.items() if name != "password"}
+    where = URL.create("postgresql", parsed.username, None, parsed.host, parsed.port, parsed.database, query)
+    place = where.render_as_string(hide_password=False)
     environment = {**os.environ, "LC_ALL": "C", **({"PGPASSWORD": str(password)} if password else {})}
     try:
         done = subprocess.run(  # noqa: S603 our own program name and options, no shell

@@ -94,6 +94,11 @@ class Instance:
         return self.actors.database
 
     @property
+    def database_path(self) -> Path:
+        """The SQLite file."""
+        return self.settings.storage.directory / "liasse.sqlite"
+
+    @property
     def store(self) -> FileStore:
         """The document store."""
         return self.actors.store
