@@ -128,7 +128,7 @@ class DocumentClient:
     def submit(self, submission: Submission, documents: Sequence[Deposit]) -> tuple[RegistryError, ...]:
         """Provide and register a submission (ITI-41, MTOM) with its documents; returns the warnings of the answer.
 
-        Raises ExchangeFailed, and OSError when a document cannot be read.
+        Raises ExchangeFailed, also for a document whose size changes meanwhile, and OSError when one cannot be read.
         """
         ids = [(each.entry_uuid, f"document-{number}@liasse") for number, each in enumerate(documents, 1)]
         numbers = iter(range(1, 1_000_000))
@@ -227,6 +227,8 @@ class DocumentClient:
             raise ExchangeFailed(text, outcome_unknown=True) from error
         except ClientError as error:
             raise ExchangeFailed(f"{url} does not answer as an XDS.b server: {error}") from error
+        except ValueError as error:
+            raise ExchangeFailed(f"the message to {url} was given up: {error}") from error
 
 
 def quoted(value: str) -> str:

@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from database.errors import DatabaseError
 from liasse.client import DocumentClient, Endpoints, ExchangeFailed
 from liasse.demo_documents import DEMO_PATIENT, health_summary, pdf_report
 from liasse.settings import Settings
@@ -32,6 +33,7 @@ from xds_metadata.codes import load_codes
 from xds_metadata.model import DocumentEntry
 from xds_metadata.profile import PROFILES
 from xds_repository.messages import DocumentRequest
+from xds_repository.store import StoreError
 
 _READY_WITHIN: Final = 20.0
 _STOPS_WITHIN: Final = 20.0
@@ -124,7 +126,10 @@ def _start(directory: Path, report: Report) -> Running:
         config = directory / "demo.toml"
         config.write_text(_settings_text(), encoding="utf-8")
         settings = load_settings(config)
-        init_storage(settings)
+        try:
+            init_storage(settings)
+        except (DatabaseError, StoreError) as error:
+            raise DemoFailed(f"{settings.storage.directory}: {error}") from error
     report(Step("make storage and database", "", str(settings.storage.directory), milliseconds()))
     with _timed() as milliseconds:
         with _log(directory).open("ab") as log:

@@ -23,6 +23,7 @@ from xds_metadata.codes import WIRE_NAMES, CodeSets
 from xds_metadata.datatypes import check_cx
 from xds_metadata.french_tables import class_of_type
 from xds_metadata.model import Association, Author, Code, DocumentEntry, Submission, SubmissionSet
+from xds_metadata.patients import patient_column
 from xds_metadata.profile import Profile
 
 HAS_MEMBER: Final = "urn:oasis:names:tc:ebxml-regrep:AssociationType:HasMember"
@@ -223,7 +224,7 @@ def submission_of(
     `replaced` gives, by uniqueId, the entryUUID of documents in the registry which are to be replaced; `now` is aware.
     Raises FileRefused when the documents are of different patients.
     """
-    patients = sorted({each.entry.patient_id or "" for each in prepared})
+    patients = {patient_column(each.entry.patient_id) for each in prepared}
     if len(patients) != 1:
         raise FileRefused(f"the documents are of {len(patients)} patients, one submission has one")
     first = prepared[0].entry

@@ -442,8 +442,21 @@ def test_the_demonstration_leaves_the_server_running_when_told_to(tmp_path: Path
         registry = re.search(r"http://\S+/registry", done.stdout)
         assert registry
         assert len(json.loads(run("find", "--patient", DEMO_PATIENT, "--json", "--registry", registry[0]).stdout)) == 2
+        second = run("demo", "--directory", tmp_path / "demo")
+        assert second.exit_code == 1
+        assert "the server ended with exit code 1" in second.stderr
+        assert "another server runs on" in second.stderr
     finally:
         os.kill(int(told[1]), signal.SIGTERM)
+
+
+def test_the_demonstration_does_not_touch_what_is_no_database(tmp_path: Path) -> None:
+    (tmp_path / "demo" / "data").mkdir(parents=True)
+    (tmp_path / "demo" / "data" / "liasse.sqlite").write_text("a diary\n" * 1000, encoding="utf-8")
+    result = run("demo", "--directory", tmp_path / "demo")
+    assert result.exit_code == 1
+    assert "failed after 0 steps" in result.stderr
+    assert str(tmp_path / "demo" / "data") in result.stderr
 
 
 def test_the_demonstration_says_why_it_failed(tmp_path: Path) -> None:
