@@ -96,7 +96,8 @@ class Gate:
             del self._open[address]
 
 
-def _counted_as(address: str) -> str:
+def counted_as(address: str) -> str:
+    """The key under which an address is counted: itself, or its /64 network for IPv6."""
     if ":" not in address:
         return address
     try:
@@ -143,7 +144,7 @@ class HttpProtocol(HttpToolsProtocol):
         # uvicorn adds a connection before it counts; ours is among them.
         full = len(self.server_state.connections) > self._limits.connections
         if self.client is not None:
-            address = _counted_as(self.client[0])
+            address = counted_as(self.client[0])
             if not full and self._gate.admit(address):
                 self._counted = address
             else:
@@ -226,10 +227,6 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_message_complete()
         self._progress = True
         self._phase = _Phase.WAITING
-
-    def send_400_response(self, msg: str) -> None:
-        """Refuse a request that the parser cannot read; in the middle of an answer the connection is just ended."""
-        self._refuse(400, msg)
 
     def check(self, now: float) -> None:
         """Cut the connection if it is late. `now` is the time of the loop."""
