@@ -67,6 +67,14 @@ class Database(ABC):
         Raises DatabaseBusy, DatabaseUnavailable, DatabaseFull, ConstraintViolated: nothing was stored; OutcomeUnknown.
         """
 
+    def write_short(self, fn: Callable[[Connection], T], *, timeout: float = DEFAULT_TIMEOUT) -> T:
+        """As `write`, for an insert or two whose outcome nobody needs to follow up.
+
+        It may be carried out in the calling thread, which then waits as long as the disk takes. OutcomeUnknown is raised
+        for a failed commit only, not for a slow one.
+        """
+        return self.write(fn, timeout=timeout)
+
     @abstractmethod
     def close(self) -> None:
         """Finish what was queued, give everything back. Safe to call twice."""

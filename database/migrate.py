@@ -76,7 +76,7 @@ def _make_directory(directory: Path) -> None:
     missing = [d for d in (directory, *directory.parents) if not d.exists()]
     try:
         for d in reversed(missing):
-            d.mkdir(mode=0o700)
+            d.mkdir(mode=0o700, exist_ok=True)
             sync_directory(d.parent)
     except OSError as error:
         raise DatabaseUnavailable(f"the directory {directory} cannot be made", code=type(error).__name__) from None

@@ -44,6 +44,13 @@ class Prepared:
     def write(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run the statement inside a `Database.write`, once for each row of parameters; cheaper than Core does it."""
         bound = [self._bound(row) for row in rows]
+        if self._positional:  # SQLite: Core would spend more than the statement
+            raw: Any = connection.connection.driver_connection
+            if len(bound) > 1:
+                raw.executemany(self.sql, bound)
+            else:
+                raw.execute(self.sql, bound[0])
+            return
         connection.exec_driver_sql(self.sql, bound if len(bound) > 1 else bound[0])
 
     def execute(self, cursor: DBAPICursor, parameters: Mapping[str, Any] | None = None) -> DBAPICursor:

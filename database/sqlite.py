@@ -90,6 +90,10 @@ class SqliteDatabase(Database):
         with self._in_use():
             return self._writer.submit(fn, timeout)
 
+    def write_short(self, fn: Callable[[Connection], T], *, timeout: float = DEFAULT_TIMEOUT) -> T:
+        with self._in_use():
+            return self._writer.submit_short(fn, timeout)
+
     def copy_to(self, target: Path) -> None:
         """Write a consistent copy of the database to a new file, durably, while others read and write.
 
@@ -180,7 +184,6 @@ class _Writing:
         self._engine = create_engine(
             "sqlite+pysqlite://", module=driver, creator=self._open, poolclass=NullPool, hide_parameters=True
         )
-        event.listen(self._engine, "begin", _begin_immediate)
 
     def connection(self) -> Connection:
         if self._connection is not None and file_identity(self._path) != self._file:
@@ -188,11 +191,15 @@ class _Writing:
         if self._connection is None:
             try:
                 self._connection = self._engine.connect()
+                self._connection.begin()  # for Core only: the writer begins and commits on the driver's connection
             except DBAPIError as error:
                 raise translate(error.orig or error) from None
             self._create = False
             self._file = file_identity(self._path)
         return self._connection
+
+    def commit(self, raw: Any) -> None:
+        raw.execute("COMMIT")
 
     def drop(self) -> None:
         connection, self._connection = self._connection, None
@@ -274,8 +281,3 @@ def sync_directory(directory: Path) -> None:
 def _begin_deferred(connection: Connection) -> None:
     raw: Any = connection.connection.driver_connection
     raw.execute("BEGIN")
-
-
-def _begin_immediate(connection: Connection) -> None:
-    raw: Any = connection.connection.driver_connection
-    raw.execute("BEGIN IMMEDIATE")

@@ -2,6 +2,7 @@
 
 SQLite lets one connection write at a time and its waiting is not fair: many writers starve each other. Here they queue.
 Between processes a file lock, which blocks instead of polling and dies with its process, decides whose turn it is.
+A short piece of work that finds nobody before it is done by its own thread: waking another costs more than the work.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 
 from database.errors import DatabaseBusy, DatabaseError, DatabaseUnavailable, OutcomeUnknown
 from database.handle import GRACE
@@ -39,10 +40,23 @@ class WriterLock:
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    def try_take(self) -> int | None:
+        """Take the lock if it is free: the descriptor to close when done. OSError where the file cannot be made."""
+        descriptor = self._open()
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        return descriptor
+
+    def _open(self) -> int:
+        return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
     @contextmanager
     def held(self, timeout: float | None = None) -> Iterator[None]:
         """Wait for the lock, however long, or `timeout` seconds (DatabaseBusy). OSError where the file cannot be made."""
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = self._open()
         try:
             if timeout is None:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -69,7 +83,14 @@ class WriterConnection(Protocol):
     """What the writer needs of its connection's owner."""
 
     def connection(self) -> Connection:
-        """The open connection, opened anew where it was lost. Raises a DatabaseError."""
+        """The open connection, opened anew where it was lost; its transaction as Core sees it never ends.
+
+        Raises a DatabaseError.
+        """
+        ...
+
+    def commit(self, raw: Any) -> None:
+        """Commit on the driver's connection. Raises the driver's errors."""
         ...
 
     def drop(self) -> None:
@@ -119,6 +140,8 @@ class GroupWriter:
         self._changed = threading.Condition()
         self._closing = False
         self._thread: threading.Thread | None = None
+        self._turn = threading.Lock()
+        self._writing_here = 0
 
     def submit(self, fn: Callable[[Connection], T], timeout: float) -> T:
         """Queue `fn`, wait for its commit, return its result; see `Database.write` for what it raises."""
@@ -126,7 +149,7 @@ class GroupWriter:
         with self._changed:
             if self._closing:
                 raise DatabaseUnavailable("the database is being closed")
-            if self._thread is threading.current_thread():
+            if threading.get_ident() in (self._writing_here, self._thread and self._thread.ident):
                 raise DatabaseError("write() was called inside a function given to write(): it would wait for itself")
             self._queue[id(work)] = work
             if self._thread is None:
@@ -137,9 +160,40 @@ class GroupWriter:
             self._withdraw(work, timeout)
             if not work.done.wait(GRACE):
                 raise OutcomeUnknown("the write was started and has not ended in time")
-        if work.error is not None:
-            raise work.error
-        return cast(T, work.result)
+        return cast(T, _outcome(work))
+
+    def submit_short(self, fn: Callable[[Connection], T], timeout: float) -> T:
+        """As `submit`, in the calling thread where nobody else is writing or waiting to; see `Database.write_short`."""
+        if self._queue or self._closing or not self._turn.acquire(blocking=False):
+            return self.submit(fn, timeout)
+        self._writing_here = threading.get_ident()
+        try:
+            work = self._do_here(fn)
+        finally:
+            self._writing_here = 0
+            self._turn.release()
+        return self.submit(fn, timeout) if work is None else cast(T, _outcome(work))
+
+    def _do_here(self, fn: Callable[[Connection], T]) -> _Work | None:
+        """The work, done; None when another process is writing."""
+        try:
+            descriptor = self._lock.try_take()
+        except OSError as error:
+            raise _lock_unusable(error) from None
+        if descriptor is None:
+            return None
+        work = _Work(fn)
+        try:
+            self._round(lambda: [work])
+        except DatabaseError:
+            raise
+        except Exception:
+            log.exception("the database writer failed")
+            self._owner.drop()
+            raise DatabaseUnavailable("the database writer failed") from None
+        finally:
+            os.close(descriptor)
+        return work
 
     def close(self, timeout: float) -> bool:
         """Finish what is queued and stop; False when the thread did not end within `timeout` seconds."""
@@ -162,16 +216,14 @@ class GroupWriter:
     def _run(self) -> None:
         while self._wait():
             try:
-                with self._lock.held():
-                    self._round()
+                with self._turn, self._lock.held():
+                    self._round(self._take)
             except DatabaseBusy:
                 time.sleep(RETRY_PAUSE)  # a foreign program holds SQLite's own lock: the queue waits for its deadlines
             except DatabaseError as error:
                 self._fail_queued(error)
             except OSError as error:
-                self._fail_queued(
-                    DatabaseUnavailable("the lock file of the database cannot be used", code=type(error).__name__)
-                )
+                self._fail_queued(_lock_unusable(error))
             except Exception:  # the thread must live: whatever it was, those who wait hear of it
                 log.exception("the database writer failed")
                 self._owner.drop()
@@ -183,24 +235,27 @@ class GroupWriter:
                 self._changed.wait()
             return bool(self._queue)
 
-    def _round(self) -> None:
+    def _round(self, take: Callable[[], list[_Work]]) -> None:
+        """Begin, carry out what `take` gives then, commit, tell those who wait."""
         connection = self._owner.connection()
+        raw: Any = connection.connection.driver_connection
         try:
-            transaction = connection.begin()
-        except (DBAPIError, driver.Error) as error:
+            raw.execute("BEGIN IMMEDIATE")
+        except driver.Error as error:
             self._owner.drop()
-            raise translate(getattr(error, "orig", None) or error) from None
-        batch = self._take()
+            raise translate(error) from None
+        batch = take()
         try:
             for work in batch:
-                self._execute(connection, work)
-            transaction.commit()
+                self._execute(connection, raw, work, alone=len(batch) == 1)
+            if raw.in_transaction:
+                self._owner.commit(raw)
         except _BatchLost as lost:
             self._owner.drop()
             self._finish(batch, lost.error)
-        except SQLAlchemyError as error:
+        except driver.Error as error:
             self._owner.drop()
-            self._finish(batch, translate(getattr(error, "orig", None) or error, committing=True))
+            self._finish(batch, translate(error, committing=True))
         else:
             self._finish(batch, None)
             self._owner.committed()
@@ -213,21 +268,25 @@ class GroupWriter:
                 del self._queue[id(work)]
         return batch
 
-    def _execute(self, connection: Connection, work: _Work) -> None:
-        raw: Any = connection.connection.driver_connection
+    def _execute(self, connection: Connection, raw: Any, work: _Work, *, alone: bool) -> None:
         transaction = connection.get_transaction()
         try:
-            raw.execute("SAVEPOINT work")
+            if not alone:
+                raw.execute("SAVEPOINT work")
             try:
                 work.result = work.fn(connection)
             except BaseException as error:  # of whatever kind: it belongs to the caller, not to this thread
-                work.error = translate(error.orig or error) if isinstance(error, DBAPIError) else error
+                work.error = _translated(error)
             if connection.get_transaction() is not transaction:
                 raise _BatchLost(OutcomeUnknown("a function given to write() ended the transaction itself"))
             if not raw.in_transaction:  # SQLite gave up the whole transaction: disk full, input/output error
                 raise _BatchLost(
                     work.error if isinstance(work.error, DatabaseError) else DatabaseUnavailable("it was rolled back")
                 )
+            if alone:
+                if work.error is not None:
+                    raw.execute("ROLLBACK")
+                return
             if work.error is not None:
                 raw.execute("ROLLBACK TO work")
             raw.execute("RELEASE work")
@@ -251,6 +310,22 @@ class GroupWriter:
             batch = list(self._queue.values())
             self._queue.clear()
         return batch
+
+
+def _outcome(work: _Work) -> Any:
+    if work.error is not None:
+        raise work.error
+    return work.result
+
+
+def _translated(error: BaseException) -> BaseException:
+    if isinstance(error, DBAPIError):
+        return translate(error.orig or error)
+    return translate(error) if isinstance(error, driver.Error) else error
+
+
+def _lock_unusable(error: OSError) -> DatabaseUnavailable:
+    return DatabaseUnavailable("the lock file of the database cannot be used", code=type(error).__name__)
 
 
 def _copy(error: DatabaseError) -> DatabaseError:

@@ -86,7 +86,7 @@ def handle(registry: Registry, call: Call) -> Body:
         pieces = encode(registry, cursor, found) if request.leaves else references(found)
     name = request.query.name
     rows = [JournalRow(patient, "query", (("query", name),), decision, "Success") for patient in patients or ("",)]
-    registry.database.write(journal(ctx, rows))
+    registry.database.write_short(journal(ctx, rows))
     return Body(write_query_answer(pieces))
 
 

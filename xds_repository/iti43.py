@@ -64,7 +64,7 @@ def handle(repository: Repository, call: Call) -> Body:
         for request in requests
         for patient in patients.get(request.unique_id) or ("",)
     ]
-    repository.database.write(journal(ctx, rows))
+    repository.database.write_short(journal(ctx, rows))
     return encode(found, findings)
 
 

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text
@@ -451,15 +452,14 @@ def test_what_the_driver_s_errors_mean(name: str, committing: bool, expected: ty
 def test_an_input_output_error_at_commit_is_an_unknown_outcome(embedded: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     failures = iter([driver.OperationalError("disk I/O error")])
 
-    def fail_once(connection: object) -> None:
+    def fail_once(raw: Any) -> None:
         error = next(failures, None)
         if error is not None:
             error.sqlite_errorname = "SQLITE_IOERR_FSYNC"
             raise error
-        connection.commit()  # type: ignore[attr-defined]
+        raw.execute("COMMIT")
 
-    engine = _inner(embedded)._engine  # type: ignore[attr-defined]
-    monkeypatch.setattr(engine.dialect, "do_commit", fail_once)
+    monkeypatch.setattr(_inner(embedded), "commit", fail_once)
     with pytest.raises(OutcomeUnknown, match="IOERR_FSYNC"):
         embedded.write(adding("perhaps"))
     embedded.write(adding("after"))
