@@ -8,14 +8,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from conformance.answer import Answer
+from conformance.answer import Answer, read_answer
+from conformance.exchange import HttpResponse
+from liasse.settings_file import load_settings
+from liasse.storage import init_storage
+from liasse.wiring import open_actors, prepare, soap_server
+from soap.transaction import Incoming
 from tests.e2e.conftest import ServerFactory
-from tests.e2e.server import RunningServer, running
+from tests.e2e.server import RunningServer, running, write_config
 from tests.interop.replay import play
 from tests.shared_data import shared
+from xds_metadata.profile import DMP, IHE, Profile
 
 pytestmark = pytest.mark.corpus
 
@@ -152,3 +160,45 @@ def test_plain_ihe_refuses_the_deposit(make_server: ServerFactory) -> None:
     assert answer.result is None
     assert answer.fault is not None
     assert search(plain).of_kind("document") == ()
+
+
+def answer_of(profile: Profile, directory: Path) -> Answer | None:
+    """What the deposit's root part is answered before its documents are read; None where they are asked for."""
+    settings = load_settings(write_config(directory, SETTINGS))
+    init_storage(settings)
+    ready = replace(prepare(settings), profile=profile)
+    actors = open_actors(ready)
+    try:
+        incoming = Incoming(path="/repository", mtom=True, peer="127.0.0.1")
+        reply = soap_server(actors, ready).open(parts()[0][1], incoming).reply
+    finally:
+        actors.close()
+    if reply is None:
+        return None
+    headers = (("Content-Type", "application/soap+xml"),)
+    return read_answer(HttpResponse(reply.status, "", headers, b"".join(reply.pieces)))
+
+
+def test_the_root_part_is_accepted_with_all_switches(tmp_path: Path) -> None:
+    assert answer_of(DMP, tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("profile", "rule"),
+    [
+        (replace(DMP, wire=replace(DMP.wire, soap11_in_mtom_root=False)), "SOAP"),
+        (replace(DMP, wire=replace(DMP.wire, unprefixed_must_understand=False)), "mustUnderstand"),
+        (replace(DMP, document_id_caseless=False), "ocumentME2"),
+        (replace(DMP, signs_submission_set=False), "signs"),
+        (replace(DMP, unlisted_type_code=False), "27899-4"),
+        (replace(DMP, author_without_node_representation=False), "nodeRepresentation"),
+        (replace(DMP, datatypes=IHE.datatypes), "patientId"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_each_switch_is_needed(profile: Profile, rule: str, tmp_path: Path) -> None:
+    answer = answer_of(profile, tmp_path)
+    assert answer is not None
+    errors = answer.result.errors if answer.result else ()
+    reasons = [answer.fault.reason] if answer.fault else [error.context for error in errors]
+    assert any(rule in reason for reason in reasons), reasons
