@@ -21,7 +21,7 @@ from xds_registry.references import Facts, SetIdentity
 from xds_registry.rows import Rows, membership_rows
 from xds_registry.vocabulary import Kind, Status, bare
 
-_ORDER: tuple[Table, ...] = (
+INSERT_ORDER: tuple[Table, ...] = (
     t.object_key,
     t.part_key,
     t.object_version,
@@ -35,7 +35,8 @@ _ORDER: tuple[Table, ...] = (
     t.folder_code,
     t.association,
 )
-_INSERTS = {table.name: insert(table) for table in _ORDER}
+"""The tables of a submission's rows in an order that foreign keys allow."""
+_INSERTS = {table.name: insert(table) for table in INSERT_ORDER}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def carry_out(
         ids = (new_uuid(), new_uuid())
         moment = retry.at + 500_000 + 2 * offset
         membership_rows(rows, assigned.submission, link.folder, link.entry, ids, moment)
-    for table in _ORDER:
+    for table in INSERT_ORDER:
         values = rows.tables.get(table.name)
         if values:
             connection.execute(_INSERTS[table.name], values)
