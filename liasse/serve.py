@@ -17,6 +17,7 @@ from database.errors import DatabaseError
 from liasse.background import background_main
 from liasse.doctor import run_doctor
 from liasse.duties import build_duties
+from liasse.jobs import instance_jobs
 from liasse.listeners import BindError
 from liasse.logs import configure_logging
 from liasse.settings import Settings
@@ -62,7 +63,7 @@ def run(settings: Settings) -> int:
     if is_new(settings):
         init_storage(settings)
         log.info("a new storage was made")
-    return Supervisor(settings, worker_main(ready), background_main(build_duties(settings))).run()
+    return Supervisor(settings, worker_main(ready), background_main(build_duties(settings, instance_jobs(settings)))).run()
 
 
 def _refuse(*reasons: str) -> int:

@@ -62,6 +62,8 @@ def put_documents(documents: Sequence[StoredDocument], at: int) -> Callable[[Con
                 )
             if row.state != STORED and new.state == STORED:
                 set_state(connection, [row.unique_id], STORED, at)
+            elif row.state == new.state == PENDING:
+                set_state(connection, [row.unique_id], PENDING, at)  # asked anew: it is young again
 
     return put
 
@@ -81,10 +83,13 @@ def set_state(connection: Connection, unique_ids: Sequence[str], state: str, at:
     connection.execute(update(r).where(r.c.unique_id.in_(unique_ids)).values(state=state, changed_at=at))
 
 
-def forget_pending(connection: Connection, unique_ids: Sequence[str]) -> None:
-    """Remove rows that are still pending: the registry refused them."""
+def forget_pending(connection: Connection, unique_ids: Sequence[str], before: int | None = None) -> None:
+    """Remove rows that are still pending: the registry refused them. `before`: only those that did not change since."""
     r = repository_document
-    connection.execute(delete(r).where(r.c.unique_id.in_(unique_ids), r.c.state == PENDING))
+    where = [r.c.unique_id.in_(unique_ids), r.c.state == PENDING]
+    if before is not None:
+        where.append(r.c.changed_at < before)
+    connection.execute(delete(r).where(*where))
 
 
 def withdraw_documents(connection: Connection, unique_ids: Collection[str], at: int) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ from xds_metadata.registration import Effect, Registration, submission_digest
 from xds_metadata.rules import check_submission
 from xds_metadata.rules.values import PROVIDE
 from xds_repository.actor import Repository, refusal, refuse_access
-from xds_repository.documents import PENDING, STORED, StoredDocument, forget_pending, put_documents, set_state
+from xds_repository.documents import PENDING, STORED, StoredDocument, forget_pending, put_documents
 from xds_repository.matching import Matched, check_parts, check_received, fill_in, match
 from xds_repository.messages import PROVIDE_ROOT, read_provide_request
 from xds_repository.ports import RegistryNotAvailable
@@ -177,13 +177,22 @@ def _register(
         return repository.registry.register(ctx, replace(request, effects=(*put, journaled)))
     for effect in put:
         repository.database.write(effect)
-    return _register_remotely(repository, ctx, request, unique_ids, journaled)
+    return _register_remotely(repository, ctx, request, documents, journaled)
 
 
 def _register_remotely(
-    repository: Repository, ctx: RequestContext, request: Registration, unique_ids: list[str], journaled: Effect
+    repository: Repository,
+    ctx: RequestContext,
+    request: Registration,
+    documents: Sequence[StoredDocument],
+    journaled: Effect,
 ) -> tuple[Finding, ...]:
-    """Documents are pending while the registry is asked; a lost answer leaves them so, to be resolved later."""
+    """Documents are pending while the registry is asked; a lost answer leaves them so, to be resolved later.
+
+    After Success the rows are put again: another submission of the same documents, refused meanwhile, may have forgotten
+    them.
+    """
+    unique_ids = [document.unique_id for document in documents]
     try:
         warnings = repository.registry.register(ctx, request)
     except RegistryNotAvailable as error:
@@ -195,7 +204,8 @@ def _register_remotely(
         raise
 
     def stored(connection: Connection) -> None:
-        set_state(connection, unique_ids, STORED, ctx.at)
+        if documents:
+            put_documents([replace(document, state=STORED) for document in documents], ctx.at)(connection)
         journaled(connection)
 
     repository.database.write(stored)

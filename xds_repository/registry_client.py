@@ -7,29 +7,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from access_control.context import RequestContext
+from access_control.decision import Decision
+from access_control.subject import Subject
 from database.handle import Database
+from database.problem import batches
 from ebrim.model import AdhocQuery, Slot
-from ebrim.read import read_registry_errors, read_status
+from ebrim.read import REGISTRY_OBJECT_LIST, read_object_list, read_registry_errors, read_status
 from ebrim.rs import write_adhoc_query_request, write_submit_objects_request
+from journal.rows import JournalRow, journal
 from soap.client import SoapClient, SoapFault
-from soap.connections import ClientError, Timeouts
+from soap.connections import BadAnswer, ClientError, Timeouts
 from soap.transaction import Body
 from xds_metadata.errors import Finding, XdsFailure
+from xds_metadata.from_ebrim import from_ebrim
+from xds_metadata.profile import IHE
 from xds_metadata.registration import Registration
 from xds_repository.documents import PENDING, STORED, forget_pending, set_state
 from xds_repository.ports import RegistryNotAvailable
 from xds_repository.tables import repository_document
-from xmlsafe.namespaces import RIM
 
 REGISTER = "urn:ihe:iti:2007:RegisterDocumentSet-b"
 QUERY = "urn:ihe:iti:2007:RegistryStoredQuery"
 _GET_DOCUMENTS = "urn:uuid:5c4f972b-d56b-40ac-a5fc-c8ca9b40b9d4"
 _TIMEOUTS = Timeouts(connect=1.5, silence=3.0, total=4.0)
 _OLD_ENOUGH = 10_000_000
+_GIVEN_UP = 3_600_000_000
 _BATCH = 20
+_UNIQUE_ID = "$XDSDocumentEntryUniqueId"
+_OURSELVES = Subject("liasse", proof_level="local")
 
 
 class RemoteRegistry:
@@ -66,45 +74,72 @@ class RemoteRegistry:
         """Not known here."""
         return {}
 
-    def registered(self, unique_ids: Sequence[str]) -> frozenset[str]:
-        """Those of `unique_ids` that the registry has an entry of. Raises ClientError."""
-        found: set[str] = set()
-        for unique_id in unique_ids:
-            quoted = unique_id.replace("'", "''")
-            query = AdhocQuery(_GET_DOCUMENTS, "ObjectRef", None, (Slot("$XDSDocumentEntryUniqueId", (f"('{quoted}')",)),))
-            with self._client.call(QUERY, Body((write_adhoc_query_request(query),))) as answer:
-                if next(answer.body.iter(f"{{{RIM}}}ObjectRef"), None) is not None:
-                    found.add(unique_id)
-        return frozenset(found)
+    def registered(self, unique_ids: Sequence[str], repository: str) -> Mapping[str, str]:
+        """Those of `unique_ids` that the registry has an entry of in `repository`, with its hash. Raises ClientError."""
+        query = AdhocQuery(_GET_DOCUMENTS, "LeafClass", None, (Slot(_UNIQUE_ID, (_quoted(unique_ids),)),))
+        found: dict[str, str] = {}
+        with self._client.call(QUERY, Body((write_adhoc_query_request(query),))) as answer:
+            status = read_status(answer.body)
+            held = answer.body.find(REGISTRY_OBJECT_LIST)
+            if status != "Success" or held is None:
+                raise BadAnswer(f"the registry answered {status or 'nothing'} to a query of documents by uniqueId")
+            for entry in from_ebrim(read_object_list(held), IHE)[0].entries:
+                if entry.repository_unique_id == repository:
+                    found[entry.unique_id or ""] = (entry.hash or "").lower()
+        return found
 
     def close(self) -> None:
         """Close the kept connections."""
         self._client.close()
 
 
-def resolve_pending(database: Database, registry: RemoteRegistry, clock: Callable[[], int]) -> int:
+def _quoted(values: Sequence[str]) -> str:
+    """A list literal of a stored query."""
+    return "(" + ",".join("'" + value.replace("'", "''") + "'" for value in values) + ")"
+
+
+def resolve_pending(
+    database: Database,
+    registry: RemoteRegistry,
+    repository: str,
+    clock: Callable[[], int],
+    guard: Callable[[Connection], None] = lambda _connection: None,
+) -> int:
     """Ask the registry about documents whose registration had no answer; returns how many were decided.
 
-    A document that the registry knows is served from now on; another is forgotten (its bytes are collected later). Only
-    rows older than ten seconds are asked about: younger ones may be under way. Raises ClientError, DatabaseError.
+    A document that the registry knows as one of `repository` is served from now on, and journaled. One that it still does
+    not know after an hour, a time by which no message can be under way any more, is forgotten; its bytes are collected
+    later. Documents younger than ten seconds are not asked about. `guard` is called first in each write.
+    Raises ClientError, DatabaseError.
     """
     now = clock()
     r = repository_document.c
-    with database.read() as connection:
-        rows = connection.execute(
-            select(r.unique_id).where(r.state == PENDING, r.changed_at < now - _OLD_ENOUGH).limit(_BATCH)
-        ).all()
-    pending = [row[0] for row in rows]
-    if not pending:
-        return 0
-    known = registry.registered(pending)
+    decided = 0
+    old_enough = (r.state == PENDING) & (r.changed_at < now - _OLD_ENOUGH)
+    columns, key = [r.unique_id, r.sha1, r.changed_at], [r.changed_at, r.unique_id]
+    for rows in [rows for _, rows in batches(database, columns, key, old_enough, size=_BATCH)]:
+        known = registry.registered([row.unique_id for row in rows], repository)
+        stored = [row.unique_id for row in rows if known.get(row.unique_id) == row.sha1]
+        lost = [row.unique_id for row in rows if row.unique_id not in stored and row.changed_at < now - _GIVEN_UP]
+        if stored or lost:
+            database.write(_settle(stored, lost, now, guard))
+        decided += len(stored) + len(lost)
+    return decided
+
+
+def _settle(
+    stored: list[str], lost: list[str], now: int, guard: Callable[[Connection], None]
+) -> Callable[[Connection], None]:
+    ctx = RequestContext(transaction="background", message_id="", at=now, subject=_OURSELVES)
+    decision = Decision(allowed=True, rule="registration-confirmed")
+    rows = [JournalRow("", "provide", (("document", unique_id),), decision, "Success") for unique_id in stored]
 
     def settle(connection: Connection) -> None:
-        if known:
-            set_state(connection, sorted(known), STORED, now)
-        lost = [unique_id for unique_id in pending if unique_id not in known]
+        guard(connection)
+        if stored:
+            set_state(connection, stored, STORED, now)
+            journal(ctx, rows)(connection)
         if lost:
-            forget_pending(connection, lost)
+            forget_pending(connection, lost, now - _GIVEN_UP)
 
-    database.write(settle)
-    return len(pending)
+    return settle
