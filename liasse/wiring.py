@@ -81,6 +81,7 @@ def prepare(settings: Settings) -> Ready:
     """Load profile, codes, schemas and policy. Raises the loaders' own errors: all are faults of the configuration."""
     name = settings.affinity_domain.codes or ("dmp" if settings.profile == "dmp" else "any")
     schema = Schema(schema_files(MESSAGES))
+    schema.prepare()  # before workers are forked: the first refusal of a worker must not pay for it
     return Ready(settings, PROFILES[settings.profile], load_codes(name), schema, load_policy(settings.access.policy))
 
 

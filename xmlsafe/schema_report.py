@@ -125,6 +125,8 @@ def _words(error: xmlschema.XMLSchemaValidationError, node: etree._Element) -> t
         return _attribute_words(text, validator)
     if isinstance(validator, xmlschema.XMLSchema10):
         return f"{customary_name(str(node.tag))} is not declared", "an element of the schema"
+    if isinstance(validator, XsdElement) and len(node):
+        return f"{customary_name(str(node.tag))} holds elements", "text only"
     if isinstance(validator, XsdGroup):
         return f"text stands between the elements of {customary_name(str(node.tag))}", "elements only"
     named = _ATTRIBUTE.match(text)

@@ -1,7 +1,7 @@
 """Messages as bytes, sent as they are over a socket, and what became of them: a verdict in one line, and what is stored.
 
-Nothing here repairs or checks what a test builds. Answers are read by the conformance tester, which shares no parser with the
-server.
+Nothing here repairs or checks what a test builds. Answers are read by the conformance tester, which shares no
+parser with the server.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from ebrim.rs import write_adhoc_query_request, write_submit_objects_request
 from tests import samples
 from tests.e2e.server import RunningServer
 from xds_metadata.model import DocumentEntry, Submission
-from xds_repository.messages import DocumentRequest, write_retrieve_request
 from xds_registry.stored_queries import QUERIES
+from xds_repository.messages import DocumentRequest, write_retrieve_request
 
 SOAP = "http://www.w3.org/2003/05/soap-envelope"
 SOAP11 = "http://schemas.xmlsoap.org/soap/envelope/"
@@ -186,19 +186,19 @@ class Deposit:
     def parts(self) -> tuple[bytes, ...]:
         """The document parts."""
         binary = "Content-Transfer-Encoding: binary"
-        return tuple(part(cid, data, "application/pdf", binary) for cid, data in zip(self.cids(), self.documents, strict=True))
+        return tuple(
+            part(cid, data, "application/pdf", binary) for cid, data in zip(self.cids(), self.documents, strict=True)
+        )
 
     def message(self) -> Message:
         """The whole message, as it should be."""
         return package(REPOSITORY, root_part(self.root()), *self.parts())
 
 
-def deposit(*documents: bytes, entries: Sequence[Mapping[str, object]] = (), **changes: object) -> Deposit:
-    """A submission of documents (one PDF unless given); `changes` apply to every entry, `entries` to each."""
+def deposit(*documents: bytes, **changes: object) -> Deposit:
+    """A submission of documents (one PDF unless given); `changes` apply to every entry."""
     documents = documents or (PDF,)
-    own = [*entries, *({} for _ in documents[len(entries) :])]
-    made = [entry(**{**changes, **each}) for each in own]
-    return Deposit(samples.submission(*made), documents)
+    return Deposit(samples.submission(*(entry(**changes) for _ in documents)), documents)
 
 
 def register(value: Submission | rim.RegistryObjectList) -> Message:
@@ -218,9 +218,7 @@ def find_documents(patient: str, *more: tuple[str, str | Sequence[str]]) -> Mess
     """FindDocuments of approved entries."""
     status = "('urn:oasis:names:tc:ebxml-regrep:StatusType:Approved')"
     quoted = patient.replace("'", "''")
-    return query(
-        "FindDocuments", ("$XDSDocumentEntryPatientId", f"'{quoted}'"), ("$XDSDocumentEntryStatus", status), *more
-    )
+    return query("FindDocuments", ("$XDSDocumentEntryPatientId", f"'{quoted}'"), ("$XDSDocumentEntryStatus", status), *more)
 
 
 def retrieve(repository: str, *unique_ids: str) -> Message:
@@ -251,13 +249,14 @@ def receive(connection: socket.socket) -> Seen:
         return seen(HttpResponse(response.status, response.reason, tuple(response.getheaders()), body))
 
 
-def send_raw(server: RunningServer, data: bytes) -> Seen | None:
-    """Send bytes and end our side; None where the server ends the connection without an answer."""
+def send_raw(server: RunningServer, data: bytes, *, end: bool = False) -> Seen | None:
+    """Send bytes, and with `end` end our side; None where the server ends the connection without an answer."""
     with connect(server) as connection:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             connection.sendall(data)
-        with contextlib.suppress(OSError):
-            connection.shutdown(socket.SHUT_WR)
+        if end:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_WR)
         try:
             return receive(connection)
         except (HTTPException, ConnectionResetError):

@@ -79,7 +79,7 @@ def _check_value(
         yield from _check_author(value, label, profile)
         return
     if row.place is Place.XML and row.field in ("source", "target", "type", "entry_uuid"):
-        if row.field == "entry_uuid" and value.startswith("urn:"):
+        if row.field == "entry_uuid" and value[:4].lower() == "urn:":
             yield from _problem(row, check_type(Type.UUID, value, profile.datatypes), value, label)
         return
     if row.longest is not None and len(value) > row.longest:

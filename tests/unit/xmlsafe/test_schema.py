@@ -306,3 +306,12 @@ def test_names_in_texts() -> None:
     assert customary_name("{urn:other}x") == "x"
     assert customary_name("x") == "x"
     assert str(SchemaFinding("/a", "b", "c", 1)) == "/a: b, expected: c"
+
+
+def test_an_element_inside_a_value_is_named(schema: Schema) -> None:
+    message = submission()
+    value = next(message.iter(f"{{{RIM}}}Value"))
+    etree.SubElement(value, "{urn:other}x")
+    assert [f"{f.path.rpartition('/')[2]} {f.reason}, {f.expected}" for f in schema.findings(message)] == [
+        "rim:Value rim:Value holds elements, text only"
+    ]
