@@ -280,6 +280,8 @@ class HttpProtocol(HttpToolsProtocol):
             except httptools.HttpParserUpgrade as offer:
                 data = self._without_offer() + data[offer.args[0] :]
                 self.parser = httptools.HttpRequestParser(self)
+                # As uvicorn's own: what follows a request that asks to close is no error, it is not answered.
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
 
     def _without_offer(self) -> bytes:
         method = self.parser.get_method()
