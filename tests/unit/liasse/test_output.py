@@ -37,6 +37,7 @@ def test_times(dtm: str | None, shown: str) -> None:
         (Author("899^TEST^Demo^^^DR^^^&1.2.3&ISO^D^^^IDNPS", ("CENTRE^^^^^&1.2.3&ISO^IDNST^^^1",)), "DR Demo TEST, CENTRE"),
         (Author("899^^^^^^^^&1.2.3&ISO"), "899"),
         (Author(None, ("CENTRE",)), "CENTRE"),
+        (Author(None, ("CENTRE^^^^^^^^^^^^^x",)), "CENTRE^^^^^^^^^^^^^x"),
         (Author("not a person ^^^^^^^^^^^^^^^^^^^x"), "not a person ^^^^^^^^^^^^^^^^^^^x"),
         (Author(), ""),
     ],
