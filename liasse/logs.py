@@ -63,7 +63,6 @@ def configure_logging(
     for logger in [logging.getLogger(name) for name in logging.root.manager.loggerDict]:
         logger.handlers.clear()
         logger.propagate = True
-        logger.setLevel(logging.NOTSET)
     for package in PACKAGES:
         logging.getLogger(package).setLevel(_LEVELS[level])
     logging.captureWarnings(capture=True)

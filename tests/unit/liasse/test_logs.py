@@ -8,6 +8,7 @@ import json
 import logging
 import subprocess
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,13 +26,23 @@ SENTINEL = "Zébulon-Sentinelle"
 
 @pytest.fixture(autouse=True)
 def restored() -> Iterator[None]:
+    """Everything global as it was. Handlers of the root are pytest's own affair, apart from ours."""
     root = logging.getLogger()
-    handlers, level, hook = list(root.handlers), root.level, sys.excepthook
+    loggers = [each for each in root.manager.loggerDict.values() if isinstance(each, logging.Logger)]
+    before = [(each, each.level, each.propagate, list(each.handlers)) for each in loggers]
+    level, hook, thread_hook = root.level, sys.excepthook, threading.excepthook
     yield
     logging.captureWarnings(capture=False)
-    root.handlers[:] = handlers
+    for handler in [each for each in root.handlers if type(each).__module__ == "liasse.logs"]:
+        root.removeHandler(handler)
     root.setLevel(level)
-    sys.excepthook = hook
+    for package in PACKAGES:
+        logging.getLogger(package).setLevel(logging.NOTSET)
+    for each, own_level, propagate, handlers in before:
+        each.setLevel(own_level)
+        each.propagate = propagate
+        each.handlers[:] = handlers
+    sys.excepthook, threading.excepthook = hook, thread_hook
     structlog.reset_defaults()
 
 
@@ -120,7 +131,6 @@ def test_handlers_that_libraries_brought_are_removed(capsys: pytest.CaptureFixtu
     log = logging.getLogger("library.with.handler")
     log.addHandler(logging.StreamHandler(sys.stdout))
     log.propagate = False
-    log.setLevel(logging.DEBUG)
     configure_logging("debug", "json", io.StringIO())
     log.error(SENTINEL)
     assert SENTINEL not in capsys.readouterr().out
