@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+from dataclasses import replace
+
 from liasse.app import RequestRecord
 from liasse.metrics import OUTCOMES, TRANSACTIONS, Metrics
 from liasse.settings import ServerSettings
@@ -30,7 +33,12 @@ def worker_main(ready: Ready) -> Main:
     def run(child: Child) -> None:
         actors = open_actors(ready)
         try:
-            app = build_app(actors, ready, child.status, observe=lambda record: count_request(child.metrics, record))
+            app = build_app(
+                actors,
+                _at(ready, child.listeners.clinical),
+                child.status,
+                observe=lambda record: count_request(child.metrics, record),
+            )
             server = Server(
                 app,
                 http_limits(ready.settings.server),
@@ -43,6 +51,15 @@ def worker_main(ready: Ready) -> Main:
             actors.close()
 
     return run
+
+
+def _at(ready: Ready, listener: socket.socket) -> Ready:
+    """With the port that was taken where the settings leave it open: pages and WSDLs name it."""
+    name = listener.getsockname()
+    if not isinstance(name, tuple):
+        return ready
+    server = ready.settings.server.model_copy(update={"port": name[1]})
+    return replace(ready, settings=ready.settings.model_copy(update={"server": server}))
 
 
 def count_request(metrics: Metrics, record: RequestRecord) -> None:
