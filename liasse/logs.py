@@ -31,6 +31,8 @@ ALLOWED = frozenset({
 code, `rule` the id of a rule, `duration` seconds, sizes bytes."""
 
 _EXTRA = ALLOWED - {"event", "level", "logger", "time", "exception", "frames"}
+_SILENCED = frozenset({"spyne"})
+"""Loggers that their user has switched off for good: spyne logs whole messages."""
 _LONGEST = 200
 _MOST_FRAMES = 30
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -60,7 +62,7 @@ def configure_logging(
         root.removeHandler(handler)
     root.addHandler(_Withhold())
     root.setLevel(logging.WARNING)
-    for logger in [logging.getLogger(name) for name in logging.root.manager.loggerDict]:
+    for logger in [logging.getLogger(name) for name in logging.root.manager.loggerDict if name not in _SILENCED]:
         logger.handlers.clear()
         logger.propagate = True
     for package in PACKAGES:

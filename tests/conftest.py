@@ -1,20 +1,47 @@
-"""Databases for tests: fresh and migrated for each test, on SQLite always, on PostgreSQL if `LIASSE_TEST_POSTGRES=1`."""
+"""Databases for tests, fresh and migrated for each, on SQLite and if wanted on PostgreSQL; logging kept apart."""
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from database import Database, open_database
 from database.migrate import init_database, migrate
+from liasse.packages import PACKAGES
 from tests import postgres
 from tests.postgres import PostgresServer
 
 _KINDS = ["sqlite", *([pytest.param("postgresql", marks=pytest.mark.postgres)] if postgres.wanted() else [])]
+
+
+@pytest.fixture(autouse=True)
+def restored_logging() -> Iterator[None]:
+    """Logging as it was, whatever a test configured. Handlers of the root are pytest's own affair, apart from ours."""
+    root = logging.getLogger()
+    loggers = [each for each in root.manager.loggerDict.values() if isinstance(each, logging.Logger)]
+    before = [(each, each.level, each.propagate, list(each.handlers)) for each in loggers]
+    level, hook, thread_hook = root.level, sys.excepthook, threading.excepthook
+    yield
+    logging.captureWarnings(capture=False)
+    for handler in [each for each in root.handlers if type(each).__module__ == "liasse.logs"]:
+        root.removeHandler(handler)
+    root.setLevel(level)
+    for package in PACKAGES:
+        logging.getLogger(package).setLevel(logging.NOTSET)
+    for each, own_level, propagate, handlers in before:
+        each.setLevel(own_level)
+        each.propagate = propagate
+        each.handlers[:] = handlers
+    sys.excepthook, threading.excepthook = hook, thread_hook
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

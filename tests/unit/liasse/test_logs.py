@@ -8,7 +8,6 @@ import json
 import logging
 import subprocess
 import sys
-import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,28 +21,6 @@ from liasse.packages import PACKAGES
 
 ROOT = Path(__file__).resolve().parents[3]
 SENTINEL = "Zébulon-Sentinelle"
-
-
-@pytest.fixture(autouse=True)
-def restored() -> Iterator[None]:
-    """Everything global as it was. Handlers of the root are pytest's own affair, apart from ours."""
-    root = logging.getLogger()
-    loggers = [each for each in root.manager.loggerDict.values() if isinstance(each, logging.Logger)]
-    before = [(each, each.level, each.propagate, list(each.handlers)) for each in loggers]
-    level, hook, thread_hook = root.level, sys.excepthook, threading.excepthook
-    yield
-    logging.captureWarnings(capture=False)
-    for handler in [each for each in root.handlers if type(each).__module__ == "liasse.logs"]:
-        root.removeHandler(handler)
-    root.setLevel(level)
-    for package in PACKAGES:
-        logging.getLogger(package).setLevel(logging.NOTSET)
-    for each, own_level, propagate, handlers in before:
-        each.setLevel(own_level)
-        each.propagate = propagate
-        each.handlers[:] = handlers
-    sys.excepthook, threading.excepthook = hook, thread_hook
-    structlog.reset_defaults()
 
 
 @pytest.fixture
