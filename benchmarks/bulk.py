@@ -1,8 +1,8 @@
 """Fills a registry's store with many documents, fast: the rows of one real submission, copied with other ids.
 
 The rows are those that a registration makes (`identifiers`, `rows`), written through `database.write`; only SOAP, the rules
-and the life cycle are left out. Every copy is a submission set with two entries, the second an addendum of the first; one
-in five has a folder with both.
+and the life cycle are left out. Every copy is a submission set with two entries, the second an addendum of the first; some
+have a folder with both.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ from xds_registry.write import INSERT_ORDER
 AUTHORITY = "1.3.6.1.4.1.21367.13.20.1000"
 ROOT = "1.3.6.1.4.1.21367.78"
 ENTRIES_EACH = 2
-_FOLDER_EVERY = 5
 _BATCH = 400
 _CODES = "1.3.6.1.4.1.21367.79"
 _AT = 1_700_000_000_000_000
@@ -115,7 +114,7 @@ def set_uuid(number: int) -> str:
 
 
 def folder_uuid(number: int) -> str:
-    """The bare entryUUID of the folder of submission `number`, a multiple of five."""
+    """The bare entryUUID of the folder of submission `number`, a multiple of `folder_every`."""
     return _uuid(number, 3)
 
 
@@ -223,11 +222,13 @@ def load(
     entries: int,
     *,
     per_patient: int = 50,
+    folder_every: int = 5,
     first: int = 0,
     progress: Callable[[int], None] | None = None,
 ) -> None:
     """Store entries `first` to `first + entries` (both multiples of two), `per_patient` of one patient.
 
+    One submission in `folder_every` has a folder that holds its entries.
     `progress` is told the number stored so far.
     """
     templates = {with_folder: _template(with_folder) for with_folder in (False, True)}
@@ -237,7 +238,7 @@ def load(
         rows: dict[str, list[dict[str, Any]]] = {}
         for number in batch:
             names = _names(number, per_patient)
-            for name, some in templates[number % _FOLDER_EVERY == 0].items():
+            for name, some in templates[number % folder_every == 0].items():
                 rows.setdefault(name, []).extend(row.copy(names, _AT + number * 100) for row in some)
 
         def statements(connection: Connection, rows: dict[str, list[dict[str, Any]]] = rows) -> None:

@@ -52,7 +52,10 @@ class PostgresDatabase(Database):
     kind = "postgresql"
 
     def __init__(self, url: URL, *, pool_size: int) -> None:
-        options = f"-c statement_timeout={int(DEFAULT_TIMEOUT * 1000)} -c lock_timeout={int(DEFAULT_TIMEOUT * 1000)}"
+        # compiling a statement over many partitions takes seconds, running it milliseconds: no just-in-time compilation
+        options = (
+            f"-c jit=off -c statement_timeout={int(DEFAULT_TIMEOUT * 1000)} -c lock_timeout={int(DEFAULT_TIMEOUT * 1000)}"
+        )
         given = url.query.get("options", "")
         engine = create_engine(
             url.difference_update_query(["options"]),

@@ -95,7 +95,9 @@ class Registry:
             known = write.find_set(connection, unique_id)
             stored = self._replay(known, retry)
             if stored is None:
-                facts = write.load_facts(connection, assigned, _visible(scope), self.settings.known_patients_only)
+                facts = write.load_facts(
+                    connection, assigned, _visible(scope, connection.dialect.name), self.settings.known_patients_only
+                )
                 rows = Rows({name: list(values) for name, values in prepared.tables.items()})
                 write.carry_out(connection, assigned, facts, rows, retry, now)
             for effect in request.effects:
@@ -138,8 +140,8 @@ class Registry:
             raise _worded(Finding("XDSUnknownPatientId", cx, rule="patient-authority") for cx in foreign)
 
 
-def _visible(scope: Scope) -> Clause:
-    return visible(Kind.ENTRY, t.entry, scope, Names(scope_values(scope.visible)))
+def _visible(scope: Scope, dialect: str) -> Clause:
+    return visible(Kind.ENTRY, t.entry, scope, Names(dialect, scope_values(scope.visible)))
 
 
 def _worded(findings: Iterable[Finding]) -> XdsFailure:

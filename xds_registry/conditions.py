@@ -5,12 +5,14 @@ The same walk gives the clause (once per shape) and the values (each time), in t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, assert_never
 
-from sqlalchemy import CTE, Table, and_, bindparam, exists, false, or_, select
+from sqlalchemy import CTE, Select, Table, and_, bindparam, false, or_, select
 from sqlalchemy.sql import ColumnElement
 
+from xds_registry import lookups
 from xds_registry import tables as t
 from xds_registry.stored_queries.selection import (
     AtEndOf,
@@ -39,9 +41,13 @@ _LIKE = str.maketrans({"\\": "\\\\"})
 
 
 class Names:
-    """Gives bind parameters p0, p1, … in the order of the walk; with `given` values they are bound at once."""
+    """Gives bind parameters p0, p1, … in the order of the walk; with `given` values they are bound at once.
 
-    def __init__(self, given: Iterator[Any] | None = None) -> None:
+    `dialect` is that of the statement.
+    """
+
+    def __init__(self, dialect: str, given: Iterator[Any] | None = None) -> None:
+        self.dialect = dialect
         self.count = 0
         self._given = given
 
@@ -91,17 +97,43 @@ def values(condition: Condition, dialect: str) -> Iterator[Any]:
                 yield from group
         case AuthorLike(patterns):
             yield from (p.translate(_GLOB if dialect == "sqlite" else _LIKE) for p in patterns)
-        case EndIn(end, ids):
+        case EndIn(_, ids):
             yield from ids
-            if end == "either":
-                yield from ids
         case EndInPick() | AtEndOf() | InPick():
             return
         case _:
             assert_never(condition)
 
 
-def clause(condition: Condition, table: Table, picks: Mapping[str, CTE], names: Names, dialect: str) -> Clause:
+Driver = EndIn | EndInPick | AtEndOf | InPick
+"""Conditions that can lead to the rows, from submitted ids or from earlier picks."""
+Lead = Callable[[lookups.Columns, Clause], Select[Any]]
+"""Gives columns of the rows that it leads to and that meet a clause."""
+
+
+def leads(driver: Driver, table: Table, picks: Mapping[str, CTE], names: Names) -> Sequence[Lead]:
+    """The ways in which a condition leads to rows of `table`: their union meets it."""
+    dialect = names.dialect
+    match driver:
+        case EndIn(end, ids):
+            k = t.object_key.c
+            given = select(k.id).where(k.id.in_(names.some(len(ids))) if ids else false()).cte("given_ids")
+            return [partial(lookups.at, dialect, given, "id", table.c[e]) for e in _ends(end)]
+        case EndInPick(end, named):
+            return [partial(lookups.at, dialect, picks[n], "id", table.c[e]) for n in named for e in _ends(end)]
+        case AtEndOf(pick, end):
+            return [partial(lookups.by_id, dialect, picks[pick], e, table) for e in _ends(end)]
+        case InPick(pick):
+            return [partial(lookups.same, dialect, picks[pick], table)]
+        case _:
+            assert_never(driver)
+
+
+def _ends(end: str) -> tuple[str, ...]:
+    return ("source", "target") if end == "either" else (end,)
+
+
+def clause(condition: Condition, table: Table, picks: Mapping[str, CTE], names: Names) -> Clause:
     """The clause of one condition on `table`."""
     match condition:
         case ColumnIn(column, items):
@@ -115,20 +147,22 @@ def clause(condition: Condition, table: Table, picks: Mapping[str, CTE], names: 
         case ReferencesIn(groups):
             return and_(*(_has_detail(table, t.entry_reference, "entry", "reference", len(g), names) for g in groups))
         case AuthorLike(patterns):
-            return _author_like(table, len(patterns), names, dialect)
+            return _author_like(table, len(patterns), names)
         case EndIn(end, ids):
-            ends = ("source", "target") if end == "either" else (end,)
-            return or_(*(table.c[e].in_(names.some(len(ids))) if ids else false() for e in ends))
+            given = names.some(len(ids))
+            return or_(*(table.c[e].in_(given) if ids else false() for e in _ends(end)))
         case EndInPick(end, named):
-            ends = ("source", "target") if end == "either" else (end,)
-            return or_(*(table.c[e].in_(select(picks[name].c.id)) for e in ends for name in named))
+            return or_(*(table.c[e].in_(_all(picks[name], "id")) for e in _ends(end) for name in named))
         case AtEndOf(pick, end):
-            ends = ("source", "target") if end == "either" else (end,)
-            return or_(*(table.c.id.in_(select(picks[pick].c[e])) for e in ends))
+            return or_(*(table.c.id.in_(_all(picks[pick], e)) for e in _ends(end)))
         case InPick(pick):
-            return table.c.id.in_(select(picks[pick].c.id))
+            return table.c.id.in_(_all(picks[pick], "id"))
         case _:
             assert_never(condition)
+
+
+def _all(pick: CTE, column: str) -> Select[Any]:
+    return select(pick.c[column]).correlate(None)
 
 
 def _time_range(column: ColumnElement[str], start: bool, stop: bool, names: Names) -> Clause:
@@ -144,24 +178,31 @@ def _has_code(table: Table, kind: int, count: int, names: Names) -> Clause:
     if not count:
         return false()
     code = t.entry_code.c
-    return exists().where(
-        code.patient == table.c.patient, code.entry == table.c.id, code.kind == kind, code.code.in_(names.some(count))
+    return lookups.some_row(
+        names.dialect,
+        code.patient == table.c.patient,
+        code.entry == table.c.id,
+        code.kind == kind,
+        code.code.in_(names.some(count)),
     )
 
 
 def _has_detail(table: Table, detail: Table, owner: str, column: str, count: int, names: Names) -> Clause:
     if not count:
         return false()
-    return exists().where(
+    return lookups.some_row(
+        names.dialect,
         detail.c.patient == table.c.patient,
         detail.c[owner] == table.c.id,
         detail.c[column].in_(names.some(count)),
     )
 
 
-def _author_like(table: Table, count: int, names: Names, dialect: str) -> Clause:
+def _author_like(table: Table, count: int, names: Names) -> Clause:
     detail, owner = (t.entry_author, "entry") if table is t.entry else (t.set_author, "set_id")
     person = detail.c.person
     patterns = names.some(count)
-    matches = [person.op("GLOB")(p) if dialect == "sqlite" else person.like(p, escape="\\") for p in patterns]
-    return exists().where(detail.c.patient == table.c.patient, detail.c[owner] == table.c.id, or_(false(), *matches))
+    matches = [person.op("GLOB")(p) if names.dialect == "sqlite" else person.like(p, escape="\\") for p in patterns]
+    return lookups.some_row(
+        names.dialect, detail.c.patient == table.c.patient, detail.c[owner] == table.c.id, or_(false(), *matches)
+    )

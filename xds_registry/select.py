@@ -6,11 +6,11 @@ Source: DESIGN 4; IHE ITI TF-2 3.18.4.1.2.3.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import CTE, Integer, Select, Table, and_, bindparam, literal_column, select, union, union_all
+from sqlalchemy import CTE, CompoundSelect, Integer, Select, and_, bindparam, literal_column, select, union, union_all
 from sqlalchemy.engine.interfaces import DBAPICursor
 
 from access_control.scope import Scope
@@ -19,9 +19,10 @@ from database.prepared import Prepared
 from ebrim import model as rim
 from ebrim.write import leaf_prefix
 from xds_registry import tables as t
-from xds_registry.conditions import TABLES, Clause, Names, clause, shape, values
+from xds_registry.conditions import TABLES, Clause, Driver, Lead, Names, clause, leads, shape, values
 from xds_registry.found import Found
 from xds_registry.leaves import LeafStore
+from xds_registry.lookups import at, same
 from xds_registry.rows import last_update_slot
 from xds_registry.stored_queries.selection import Anchor, Pick, Selection
 from xds_registry.visibility import scope_shape, scope_values, visible
@@ -88,7 +89,7 @@ class Selector:
         key = ("locate", len(anchor.ids), len(anchor.unique_ids))
         prepared = self._statements.get(key)
         if prepared is None:
-            prepared = self._database.prepare(_locate(len(anchor.ids), len(anchor.unique_ids)))
+            prepared = self._database.prepare(_locate(len(anchor.ids), len(anchor.unique_ids), self._dialect))
             self._statements[key] = prepared
         every = (*anchor.ids, *anchor.unique_ids)
         prepared.execute(cursor, {f"p{i}": v for i, v in enumerate(every)})
@@ -96,7 +97,7 @@ class Selector:
 
 
 def _visible_values(pick: Pick, scope: Scope) -> Iterator[Any]:
-    names = Names()
+    names = Names("")
     visible(pick.kind, TABLES[pick.kind], scope, names)
     items = list(scope_values(scope.visible))
     for _ in range(names.count // len(items) if items else 0):
@@ -105,40 +106,46 @@ def _visible_values(pick: Pick, scope: Scope) -> Iterator[Any]:
 
 def build(selection: Selection, scope: Scope, dialect: str) -> Any:
     """The statement of a selection under a scope."""
-    names = Names()
-    if len(selection.picks) == 1:
+    names = Names(dialect)
+    if len(selection.picks) == 1 and not any(isinstance(c, Driver) for c in selection.picks[0].conditions):
         pick = selection.picks[0]
-        where = _where(pick, {}, scope, names, dialect)
-        return _objects(pick.kind).where(where).limit(bindparam("most", type_=Integer))
+        clauses = [clause(c, TABLES[pick.kind], {}, names) for c in pick.conditions]
+        where = and_(*clauses, visible(pick.kind, TABLES[pick.kind], scope, names))
+        return select(*_columns(pick.kind)).where(where).limit(bindparam("most", type_=Integer))
     picks: dict[str, CTE] = {}
     for pick in selection.picks:
-        table = TABLES[pick.kind]
-        ends = [table.c.source, table.c.target] if pick.kind is Kind.ASSOCIATION else []
-        where = _where(pick, picks, scope, names, dialect)
-        picks[pick.name] = select(table.c.patient, table.c.id, *ends).where(where).cte(pick.name)
+        picks[pick.name] = _pick(pick, picks, scope, names).cte(pick.name)
     parts = []
     for kind in Kind:
         returned = [picks[p.name] for p in selection.picks if p.returned and p.kind is kind]
         if returned:
-            table = TABLES[kind]
             chosen = union(*(select(c.c.patient, c.c.id) for c in returned)).subquery()
-            joined = and_(table.c.patient == chosen.c.patient, table.c.id == chosen.c.id)
-            parts.append(_objects(kind).select_from(chosen.join(table, joined)))
+            parts.append(same(dialect, chosen, TABLES[kind], _columns(kind)))
     return union_all(*parts).limit(bindparam("most", type_=Integer))
 
 
-def _where(pick: Pick, picks: dict[str, CTE], scope: Scope, names: Names, dialect: str) -> Clause:
+def _pick(pick: Pick, picks: Mapping[str, CTE], scope: Scope, names: Names) -> Select[Any] | CompoundSelect[Any]:
     table = TABLES[pick.kind]
-    clauses = [clause(condition, table, picks, names, dialect) for condition in pick.conditions]
-    return and_(*clauses, visible(pick.kind, table, scope, names))
+    ends = [table.c.source, table.c.target] if pick.kind is Kind.ASSOCIATION else []
+    result = [table.c.patient, table.c.id, *ends]
+    found: Sequence[Lead] | None = None
+    clauses: list[Clause] = []
+    for condition in pick.conditions:
+        if found is None and isinstance(condition, Driver):
+            found = leads(condition, table, picks, names)
+        else:
+            clauses.append(clause(condition, table, picks, names))
+    where = and_(*clauses, visible(pick.kind, table, scope, names))
+    if found is None:
+        return select(*result).where(where)
+    return union(*(lead(result, where) for lead in found))
 
 
-def _objects(kind: Kind) -> Select[Any]:
-    table: Table = TABLES[kind]
-    last_update = table.c.last_update if kind is Kind.FOLDER else literal_column("''")
-    splice = table.c.splice if kind is Kind.FOLDER else literal_column("0")
-    c = table.c
-    return select(
+def _columns(kind: Kind) -> Sequence[Any]:
+    c = TABLES[kind].c
+    last_update = c.last_update if kind is Kind.FOLDER else literal_column("''")
+    splice = c.splice if kind is Kind.FOLDER else literal_column("0")
+    return (
         literal_column(str(int(kind))).label("kind"),
         c.registered_at,
         c.id,
@@ -149,32 +156,23 @@ def _objects(kind: Kind) -> Select[Any]:
     )
 
 
-def _locate(ids: int, unique_ids: int) -> Any:
-    names = Names()
-    given = names.some(ids)
-    a, k = t.association.c, t.object_key.c
-    queries: list[Select[Any]] = []
+def _locate(ids: int, unique_ids: int, dialect: str) -> Any:
+    names = Names(dialect)
+    a, k = t.association.c, t.object_key
+    given: list[Select[Any]] = []
+    found: list[Select[Any]] = []
     if ids:
-        queries += _around(given)
+        named = k.c.id.in_(names.some(ids))
+        found.append(select(k.c.patient).where(named))
+        given.append(select(k.c.id).where(named))
     if unique_ids:
         wanted = names.some(unique_ids)
-        queries.append(select(t.document_locator.c.patient).where(t.document_locator.c.unique_id.in_(wanted)))
-        queries.append(select(t.set_identity.c.patient).where(t.set_identity.c.unique_id.in_(wanted)))
-        for table in (t.entry, t.submission_set, t.folder):
-            own = select(table.c.id).where(table.c.unique_id.in_(wanted))
-            queries.append(select(a.patient).where(a.source.in_(own)))
-            queries.append(select(a.patient).where(a.target.in_(own)))
-            ends = select(a.target).where(a.source.in_(own))
-            queries.append(select(k.patient).where(k.id.in_(ends)))
-    return union(*queries)
-
-
-def _around(given: Sequence[Any]) -> list[Select[Any]]:
-    a, k = t.association.c, t.object_key.c
-    return [
-        select(k.patient).where(k.id.in_(given)),
-        select(a.patient).where(a.source.in_(given)),
-        select(a.patient).where(a.target.in_(given)),
-        select(k.patient).where(k.id.in_(select(a.target).where(a.source.in_(given)))),
-        select(k.patient).where(k.id.in_(select(a.source).where(a.target.in_(given)))),
-    ]
+        found.append(select(t.document_locator.c.patient).where(t.document_locator.c.unique_id.in_(wanted)))
+        found.append(select(t.set_identity.c.patient).where(t.set_identity.c.unique_id.in_(wanted)))
+        given += [select(table.c.id).where(table.c.unique_id.in_(wanted)) for table in (t.entry, t.submission_set, t.folder)]
+    own = union(*given).cte("own")
+    around = [a.patient, a.source, a.target]
+    touching = union(*(at(dialect, own, "id", a[end], around) for end in ("source", "target"))).cte("touching")
+    found.append(select(touching.c.patient))
+    found += [at(dialect, touching, end, k.c.id, [k.c.patient]) for end in ("source", "target")]
+    return union(*found)

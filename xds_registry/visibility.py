@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, assert_never
 
-from sqlalchemy import FromClause, Table, and_, exists, false, not_, or_, true
+from sqlalchemy import FromClause, Table, and_, false, not_, or_, true
 
 from access_control.scope import EVERYTHING, AllOf, AnyOf, FieldIn, HasCode, Not, Scope
 from access_control.scope import Condition as ScopeCondition
 from xds_metadata.associations import HAS_MEMBER
 from xds_registry import tables as t
 from xds_registry.conditions import Clause, Names
+from xds_registry.lookups import some_row
 from xds_registry.vocabulary import ASSOCIATION_TYPE, CodeKind, Kind
 
 _KINDS = {"event_code": CodeKind.EVENT, "confidentiality_code": CodeKind.CONFIDENTIALITY}
@@ -63,7 +64,8 @@ def entry_clause(condition: ScopeCondition, table: FromClause, names: Names) -> 
             if not values:
                 return false()
             code = t.entry_code.alias()
-            return exists().where(
+            return some_row(
+                names.dialect,
                 code.c.patient == table.c.patient,
                 code.c.entry == table.c.id,
                 code.c.kind == int(_KINDS[attribute]),
@@ -86,16 +88,19 @@ def visible(kind: Kind, table: Table, scope: Scope, names: Names) -> Clause:
         return kept
     if kind is Kind.ENTRY:
         return and_(kept, entry_clause(scope.visible, table, names))
-    other = t.entry.alias()
+    key, other = t.object_key.alias(), t.entry.alias()
+    entry = and_(other.c.patient == key.c.patient, other.c.id == key.c.id)
     if kind is Kind.ASSOCIATION:
-        at_end = other.c.id.in_((table.c.source, table.c.target))
-        return and_(kept, not_(exists().where(at_end, not_(entry_clause(scope.visible, other, names)))))
+        at_end = key.c.id.in_((table.c.source, table.c.target))
+        hidden = not_(entry_clause(scope.visible, other, names))
+        return and_(kept, not_(some_row(names.dialect, at_end, entry, hidden)))
     link = t.association.alias()
-    member = and_(link.c.source == table.c.id, link.c.type == ASSOCIATION_TYPE[HAS_MEMBER], link.c.target == other.c.id)
+    has_member = link.c.type == ASSOCIATION_TYPE[HAS_MEMBER]
+    member = and_(link.c.source == table.c.id, has_member, link.c.target == key.c.id, entry)
     return and_(
         kept,
         or_(
-            exists().where(member, entry_clause(scope.visible, other, names)),
-            not_(exists().where(member)),
+            some_row(names.dialect, member, entry_clause(scope.visible, other, names)),
+            not_(some_row(names.dialect, member)),
         ),
     )
