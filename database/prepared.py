@@ -35,11 +35,11 @@ class Prepared:
         self._positional = bool(compiled.positional)
         names = compiled.positiontup if compiled.positional else list(self._defaults)
         self._names: tuple[str, ...] = tuple(names or ())
-        self._processors: dict[str, Callable[[Any], Any]] = {
-            compiled.bind_names[bind]: processor
+        self._processors: tuple[tuple[str, Callable[[Any], Any]], ...] = tuple(
+            (compiled.bind_names[bind], processor)
             for bind in compiled.bind_names
             if (processor := bind.type.dialect_impl(dialect).bind_processor(dialect)) is not None
-        }
+        )
 
     def write(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         """Run the statement inside a `Database.write`, once for each row of parameters; cheaper than Core does it."""
@@ -59,7 +59,7 @@ class Prepared:
         return cursor
 
     def _bound(self, parameters: Mapping[str, Any]) -> Any:
-        values = {**self._defaults, **parameters}
-        for name, process in self._processors.items():
+        values = self._defaults | parameters  # type: ignore[operator]
+        for name, process in self._processors:
             values[name] = process(values[name])
-        return tuple(values[name] for name in self._names) if self._positional else values
+        return [values[name] for name in self._names] if self._positional else values

@@ -66,11 +66,12 @@ class SqliteDatabase(Database):
         super().__init__(engine)
         self._readers = Readers(lambda: connect(path), pool_size)
         self._writer = GroupWriter(self._writing, self.lock)
+        self._path = str(path)
         self._file = file_identity(path)
 
     def _check_file(self) -> None:
         """Readers, too, leave a file that was removed or replaced (restored from a backup, for instance)."""
-        found = file_identity(self.path)
+        found = file_identity(self._path)
         if found != self._file:
             self._engine.dispose()
             self._readers.dispose()
@@ -174,7 +175,8 @@ class _Writing:
 
     def __init__(self, path: Path, *, create: bool) -> None:
         self._path = path
-        self._log = path.with_name(path.name + "-wal")
+        self._name = str(path)
+        self._log = f"{path}-wal"
         self._create = create
         self._connection: Connection | None = None
         self._file: tuple[int, int] | None = None
@@ -186,7 +188,7 @@ class _Writing:
         )
 
     def connection(self) -> Connection:
-        if self._connection is not None and file_identity(self._path) != self._file:
+        if self._connection is not None and file_identity(self._name) != self._file:
             self.drop()  # the file was replaced or removed: writing on would be lost
         if self._connection is None:
             try:
@@ -245,7 +247,7 @@ class _Writing:
 
     def _size(self) -> int:
         try:
-            return self._log.stat().st_size
+            return os.stat(self._log).st_size
         except OSError:
             return 0
 
@@ -260,7 +262,7 @@ def _translated() -> Iterator[None]:
         raise DatabaseBusy("no connection for reading became free in time") from None
 
 
-def file_identity(path: Path) -> tuple[int, int] | None:
+def file_identity(path: Path | str) -> tuple[int, int] | None:
     """Which file stands at `path` now: device and inode; None where there is none."""
     try:
         found = os.stat(path)

@@ -39,6 +39,7 @@ class WriterLock:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._name = str(path)
 
     def try_take(self) -> int | None:
         """Take the lock if it is free: the descriptor to close when done. OSError where the file cannot be made."""
@@ -51,7 +52,7 @@ class WriterLock:
         return descriptor
 
     def _open(self) -> int:
-        return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return os.open(self._name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     @contextmanager
     def held(self, timeout: float | None = None) -> Iterator[None]:
@@ -114,10 +115,10 @@ class _Work:
 
     __slots__ = ("done", "error", "fn", "result", "state")
 
-    def __init__(self, fn: Callable[[Connection], Any]) -> None:
+    def __init__(self, fn: Callable[[Connection], Any], *, waits: bool) -> None:
         self.fn = fn
         self.state = _State.QUEUED
-        self.done = threading.Event()
+        self.done = threading.Event() if waits else None
         self.result: Any = None
         self.error: BaseException | None = None
 
@@ -145,7 +146,8 @@ class GroupWriter:
 
     def submit(self, fn: Callable[[Connection], T], timeout: float) -> T:
         """Queue `fn`, wait for its commit, return its result; see `Database.write` for what it raises."""
-        work = _Work(fn)
+        work = _Work(fn, waits=True)
+        assert work.done is not None
         with self._changed:
             if self._closing:
                 raise DatabaseUnavailable("the database is being closed")
@@ -182,9 +184,9 @@ class GroupWriter:
             raise _lock_unusable(error) from None
         if descriptor is None:
             return None
-        work = _Work(fn)
+        work = _Work(fn, waits=False)
         try:
-            self._round(lambda: [work])
+            self._round([work])
         except DatabaseError:
             raise
         except Exception:
@@ -217,7 +219,7 @@ class GroupWriter:
         while self._wait():
             try:
                 with self._turn, self._lock.held():
-                    self._round(self._take)
+                    self._round()
             except DatabaseBusy:
                 time.sleep(RETRY_PAUSE)  # a foreign program holds SQLite's own lock: the queue waits for its deadlines
             except DatabaseError as error:
@@ -235,8 +237,8 @@ class GroupWriter:
                 self._changed.wait()
             return bool(self._queue)
 
-    def _round(self, take: Callable[[], list[_Work]]) -> None:
-        """Begin, carry out what `take` gives then, commit, tell those who wait."""
+    def _round(self, batch: list[_Work] | None = None) -> None:
+        """Begin, carry out the batch, or what is in the queue then, commit, tell those who wait."""
         connection = self._owner.connection()
         raw: Any = connection.connection.driver_connection
         try:
@@ -244,7 +246,8 @@ class GroupWriter:
         except driver.Error as error:
             self._owner.drop()
             raise translate(error) from None
-        batch = take()
+        if batch is None:
+            batch = self._take()
         try:
             for work in batch:
                 self._execute(connection, raw, work, alone=len(batch) == 1)
@@ -294,13 +297,12 @@ class GroupWriter:
             raise _BatchLost(translate(error)) from None
 
     def _finish(self, batch: list[_Work], error: DatabaseError | None) -> None:
-        with self._changed:
-            for work in batch:
-                work.state = _State.DONE
         for work in batch:
+            work.state = _State.DONE
             if error is not None and (work.error is None or isinstance(error, OutcomeUnknown)):
                 work.error = _copy(error)
-            work.done.set()
+            if work.done is not None:
+                work.done.set()
 
     def _fail_queued(self, error: DatabaseError) -> None:
         self._finish(self._take_all(), error)

@@ -30,7 +30,14 @@ def embedded(tmp_path: Path) -> SqliteDatabase:
     opened = open_database(tmp_path / "x.sqlite", create=True)
     assert isinstance(opened, SqliteDatabase)
     make(opened)
+    _settle(opened)
     return opened
+
+
+def _settle(database: SqliteDatabase) -> None:
+    """The writer tells those who wait before it gives the lock back."""
+    while database._writer._turn.locked():
+        time.sleep(0.001)
 
 
 def _in_thread(seen: list[str], text: str) -> Callable[[Connection], str]:
