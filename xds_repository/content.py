@@ -1,6 +1,7 @@
 """Are the bytes what the metadata say? First bytes by media type, and well-formed XML where XML is promised.
 
-Rules of CDA itself belong to package `cda`; this is what any document must meet.
+Rules of CDA itself belong to package `cda`; this is what any document must meet. XML beyond 8 MB is judged by its beginning
+only, so that a large document costs no memory.
 Source: IHE ITI TF-2 3.41.4.1.3 (content that contradicts metadata); TF-3 4.2.4 (InvalidDocumentContent).
 """
 
@@ -16,6 +17,8 @@ from xmlsafe.errors import XmlError
 from xmlsafe.parse import DOCUMENT, parse
 
 CODE = "InvalidDocumentContent"
+MOST_PARSED = 8_388_608
+"""Bytes of XML that are parsed whole."""
 _STYLESHEETS = frozenset(
     {"{http://www.w3.org/1999/XSL/Transform}stylesheet", "{http://www.w3.org/1999/XSL/Transform}transform"}
 )
@@ -58,15 +61,18 @@ def _problem(mime_type: str, size: int, head: bytes, whole: Iterable[bytes]) -> 
             return None
         return f"mimeType is {mime_type}, the document does not begin like one"
     if mime_type == "application/xslt+xml":
-        return _xml_problem(mime_type, whole, _STYLESHEETS)
+        return _xml_problem(mime_type, size, head, whole, _STYLESHEETS)
     if mime_type in ("text/xml", "application/xml") or mime_type.endswith("+xml"):
-        return _xml_problem(mime_type, whole, None)
+        return _xml_problem(mime_type, size, head, whole, None)
     if mime_type.startswith("text/") and head.startswith(_FOREIGN):
         return f"mimeType is {mime_type}, the document is no text"
     return None
 
 
-def _xml_problem(mime_type: str, whole: Iterable[bytes], roots: frozenset[str] | None) -> str | None:
+def _xml_problem(mime_type: str, size: int, head: bytes, whole: Iterable[bytes], roots: frozenset[str] | None) -> str | None:
+    if size > MOST_PARSED:
+        begins = head.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n").startswith(b"<")
+        return None if begins else f"mimeType is {mime_type}, the document does not begin like XML"
     try:
         root = parse(b"".join(whole), DOCUMENT)
     except XmlError as error:
