@@ -29,10 +29,10 @@ def some_row(dialect: str, *criteria: ColumnElement[bool]) -> ColumnElement[bool
 def at(
     dialect: str, source: Source, key: str, column: Column[str], result: Columns, *where: ColumnElement[bool]
 ) -> Select[Any]:
-    """`result` of the rows whose `column` is the `key` of a row of `source`, and that meet `where`."""
+    """`result` of the rows whose `column` is the `key` of some row of `source`, and that meet `where`, once each."""
     if dialect != POSTGRESQL:
         return select(*result).where(column.in_(select(source.c[key])), *where)
-    return _each(source, select(*result).where(column == source.c[key], *where))
+    return _each(source, select(*result).where(column == source.c[key], *where)).distinct()
 
 
 def by_id(dialect: str, source: Source, key: str, table: Table, result: Columns, *where: ColumnElement[bool]) -> Select[Any]:
@@ -41,7 +41,7 @@ def by_id(dialect: str, source: Source, key: str, table: Table, result: Columns,
         return at(dialect, source, key, table.c.id, result, *where)
     k = t.object_key
     own = k.join(table, and_(table.c.patient == k.c.patient, table.c.id == k.c.id))
-    return _each(source, select(*result).select_from(own).where(k.c.id == source.c[key], *where))
+    return _each(source, select(*result).select_from(own).where(k.c.id == source.c[key], *where)).distinct()
 
 
 def same(dialect: str, source: Source, table: Table, result: Columns, *where: ColumnElement[bool]) -> Select[Any]:
