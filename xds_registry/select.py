@@ -60,6 +60,7 @@ class Selector:
         self._database = database
         self._dialect = database.dialect.name
         self._statements: dict[tuple[Any, ...], Prepared] = {}
+        self._repeats: dict[tuple[Any, ...], int] = {}
         self.leaves = LeafStore(database)
 
     def run(self, cursor: DBAPICursor, selection: Selection, scope: Scope, limit: int) -> list[Found]:
@@ -69,20 +70,38 @@ class Selector:
         if prepared is None:
             if len(self._statements) >= _MAX_STATEMENTS:
                 self._statements.clear()
+                self._repeats.clear()
             prepared = self._database.prepare(build(selection, scope, self._dialect))
             self._statements[key] = prepared
         parameters = {f"p{i}": v for i, v in enumerate(self._values(selection, scope))}
         parameters["most"] = limit
         prepared.execute(cursor, parameters)
-        rows = [Found._make(row) for row in cursor.fetchall()]
+        if _is_plain(selection):
+            # The hot path of large answers: what is the same in every row is not fetched, and each row is made once.
+            kind, new = int(selection.picks[0].kind), tuple.__new__
+            rows = [new(Found, (kind, at, id_, patient, status, "", 0)) for at, id_, patient, status in cursor.fetchall()]
+        else:
+            rows = [Found._make(row) for row in cursor.fetchall()]
         rows.sort(key=itemgetter(1, 0, 2))
         return rows
 
     def _values(self, selection: Selection, scope: Scope) -> Iterator[Any]:
+        own = tuple(scope_values(scope.visible))
         for pick in selection.picks:
             for condition in pick.conditions:
                 yield from values(condition, self._dialect)
-            yield from _visible_values(pick, scope)
+            if own:
+                yield from own * self._times(pick.kind, scope, len(own))
+
+    def _times(self, kind: Kind, scope: Scope, count: int) -> int:
+        """How often the clause of a scope that holds `count` values names them for a kind of object."""
+        key = (kind, scope_shape(scope.visible))
+        times = self._repeats.get(key)
+        if times is None:
+            names = Names("")
+            visible(kind, TABLES[kind], scope, names)
+            times = self._repeats[key] = names.count // count
+        return times
 
     def locate(self, cursor: DBAPICursor, anchor: Anchor) -> tuple[str, ...]:
         """The patients whose objects a query by id may touch: of the objects, and of those one association away."""
@@ -96,22 +115,27 @@ class Selector:
         return tuple(sorted(row[0] for row in cursor.fetchall()))
 
 
-def _visible_values(pick: Pick, scope: Scope) -> Iterator[Any]:
-    names = Names("")
-    visible(pick.kind, TABLES[pick.kind], scope, names)
-    items = list(scope_values(scope.visible))
-    for _ in range(names.count // len(items) if items else 0):
-        yield from items
+def _is_plain(selection: Selection) -> bool:
+    """Whether the statement is a select from one table whose rows need no more than four columns."""
+    picks = selection.picks
+    return len(picks) == 1 and picks[0].kind is not Kind.FOLDER and not _is_led(picks[0])
+
+
+def _is_led(pick: Pick) -> bool:
+    return any(isinstance(condition, Driver) for condition in pick.conditions)
 
 
 def build(selection: Selection, scope: Scope, dialect: str) -> Any:
     """The statement of a selection under a scope."""
     names = Names(dialect)
-    if len(selection.picks) == 1 and not any(isinstance(c, Driver) for c in selection.picks[0].conditions):
+    if len(selection.picks) == 1 and not _is_led(selection.picks[0]):
         pick = selection.picks[0]
         clauses = [clause(c, TABLES[pick.kind], {}, names) for c in pick.conditions]
         where = and_(*clauses, visible(pick.kind, TABLES[pick.kind], scope, names))
-        return select(*_columns(pick.kind)).where(where).limit(bindparam("most", type_=Integer))
+        columns = _columns(pick.kind)
+        return (
+            select(*(columns[1:5] if _is_plain(selection) else columns)).where(where).limit(bindparam("most", type_=Integer))
+        )
     picks: dict[str, CTE] = {}
     for pick in selection.picks:
         picks[pick.name] = _pick(pick, picks, scope, names).cte(pick.name)
