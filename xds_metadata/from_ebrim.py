@@ -25,6 +25,8 @@ _PACKAGE_NODES = (table.SUBMISSION_SET_NODE, table.FOLDER_NODE)
 def shown(value: str) -> str:
     """A value as error texts quote it: in quotes, shortened, with control characters visible."""
     short = value if len(value) <= _SHOWN else value[:_SHOWN] + "…"
+    if short.isprintable():
+        return f"'{short}'"
     return "'" + "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in short) + "'"
 
 
