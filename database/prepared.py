@@ -6,12 +6,12 @@ dialects and its bind types. Rows come back as the driver's tuples: integers, te
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Dialect
+from sqlalchemy import Column, Connection, Dialect, bindparam, select
 from sqlalchemy.engine.interfaces import DBAPICursor
-from sqlalchemy.sql import ClauseElement
+from sqlalchemy.sql import ClauseElement, ColumnElement
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from database.errors import DatabaseError
@@ -53,6 +53,13 @@ class Prepared:
             return
         connection.exec_driver_sql(self.sql, bound if len(bound) > 1 else bound[0])
 
+    def fetch(self, connection: Connection, parameters: Mapping[str, Any]) -> list[Any]:
+        """The rows of a query inside a transaction of Core, as the driver's tuples."""
+        if self._positional:
+            raw: Any = connection.connection.driver_connection
+            return list(raw.execute(self.sql, self._bound(parameters)).fetchall())
+        return [tuple(row) for row in connection.exec_driver_sql(self.sql, self._bound(parameters))]
+
     def execute(self, cursor: DBAPICursor, parameters: Mapping[str, Any] | None = None) -> DBAPICursor:
         """Run the statement on `cursor`, with `parameters` by bind name; returns the cursor, to fetch from."""
         cursor.execute(self.sql, self._bound(parameters or {}))
@@ -63,3 +70,52 @@ class Prepared:
         for name, process in self._processors:
             values[name] = process(values[name])
         return [values[name] for name in self._names] if self._positional else values
+
+
+class Statement:
+    """A statement compiled once for each dialect that it meets. `make` gives it for the name of a dialect."""
+
+    __slots__ = ("_make", "_prepared")
+
+    def __init__(self, make: Callable[[str], ClauseElement]) -> None:
+        self._make = make
+        self._prepared: dict[str, Prepared] = {}
+
+    def on(self, dialect: Dialect) -> Prepared:
+        """The compiled statement."""
+        prepared = self._prepared.get(dialect.name)
+        if prepared is None:
+            prepared = self._prepared[dialect.name] = Prepared(self._make(dialect.name), dialect)
+        return prepared
+
+    def write(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """As `Prepared.write`."""
+        self.on(connection.dialect).write(connection, rows)
+
+
+class Lookup:
+    """The `columns` of the rows whose `key` is one of some values; lists of a few lengths are compiled, once each."""
+
+    __slots__ = ("_columns", "_key", "_statements")
+    _LENGTHS = (1, 2, 4, 16, 64, 256)
+
+    def __init__(self, key: Column[str], *columns: Column[Any]) -> None:
+        self._key = key
+        self._columns = columns
+        self._statements = {length: Statement(self._maker(length)) for length in self._LENGTHS}
+
+    def rows(self, connection: Connection, values: Iterable[str]) -> list[Any]:
+        """The rows as tuples, in no order."""
+        found: list[Any] = []
+        wanted = list(dict.fromkeys(values))
+        for start in range(0, len(wanted), self._LENGTHS[-1]):
+            some = wanted[start : start + self._LENGTHS[-1]]
+            length = next(length for length in self._LENGTHS if length >= len(some))
+            some += some[-1:] * (length - len(some))
+            parameters = {f"v{number}": value for number, value in enumerate(some)}
+            found += self._statements[length].on(connection.dialect).fetch(connection, parameters)
+        return found
+
+    def _maker(self, length: int) -> Callable[[str], ClauseElement]:
+        values: list[ColumnElement[str]] = [bindparam(f"v{number}") for number in range(length)]
+        return lambda _dialect: select(*self._columns).where(self._key.in_(values))

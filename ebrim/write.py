@@ -6,6 +6,7 @@ Source: ebXML RegRep 3.0, ebRIM; child order of its schema.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -26,16 +27,19 @@ _TEXT = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
 _ATTRIBUTE = str.maketrans(
     {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#9;"}
 )
+_SPECIAL_TEXT = re.compile(r"[&<>\r]")
+_SPECIAL_ATTRIBUTE = re.compile(r'[&<>"\n\r\t]')
+"""Most values hold none of these: looking is much cheaper than translating."""
 
 
 def text(value: str) -> str:
     """`value` as element content."""
-    return value.translate(_TEXT)
+    return value if _SPECIAL_TEXT.search(value) is None else value.translate(_TEXT)
 
 
 def attribute(value: str) -> str:
     """`value` between the double quotes of an attribute; line ends and tabs survive reading."""
-    return value.translate(_ATTRIBUTE)
+    return value if _SPECIAL_ATTRIBUTE.search(value) is None else value.translate(_ATTRIBUTE)
 
 
 def _optional(name: str, value: str | None) -> str:

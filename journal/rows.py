@@ -10,15 +10,14 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Dialect, insert
+from sqlalchemy import Connection, insert
 
 from access_control.context import RequestContext
 from access_control.decision import Decision
-from database.prepared import Prepared
+from database.prepared import Statement
 from journal.tables import journal_row
 
-_INSERT = insert(journal_row)
-_PREPARED: dict[str, Prepared] = {}
+_INSERT = Statement(lambda _dialect: insert(journal_row))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +60,11 @@ def row_values(ctx: RequestContext, row: JournalRow) -> dict[str, object]:
     }
 
 
-def _statement(dialect: Dialect) -> Prepared:
-    prepared = _PREPARED.get(dialect.name)
-    if prepared is None:
-        prepared = _PREPARED[dialect.name] = Prepared(_INSERT, dialect)
-    return prepared
-
-
 def journal(ctx: RequestContext, rows: Sequence[JournalRow]) -> Callable[[Connection], None]:
     """A function of statements that inserts `rows`, to be run inside a write."""
     values = [row_values(ctx, row) for row in rows]
 
     def insert_rows(connection: Connection) -> None:
-        _statement(connection.dialect).write(connection, values)
+        _INSERT.write(connection, values)
 
     return insert_rows

@@ -12,14 +12,19 @@ from typing import Any
 from sqlalchemy import Connection, select
 from sqlalchemy.sql import ColumnElement
 
+from database.prepared import Lookup
 from xds_metadata.associations import APND, HAS_MEMBER, XFRM
 from xds_registry import tables as t
 from xds_registry.vocabulary import ASSOCIATION_TYPE, Kind, Status, bare
 
+_s, _d = t.set_identity.c, t.document_identity.c
+_SETS = Lookup(_s.unique_id, _s.unique_id, _s.kind, _s.sender, _s.digest, _s.message_id, _s.answered_at, _s.answer)
+_DOCUMENTS = Lookup(_d.unique_id, _d.unique_id, _d.hash, _d.size)
+_PATIENTS = Lookup(t.patient.c.key, t.patient.c.key)
+_OBJECT_IDS = Lookup(t.object_key.c.id, t.object_key.c.id)
+_PART_IDS = Lookup(t.part_key.c.id, t.part_key.c.id)
 _CHILD_TYPES = (ASSOCIATION_TYPE[XFRM], ASSOCIATION_TYPE[APND])
 _HAS_MEMBER = ASSOCIATION_TYPE[HAS_MEMBER]
-_BATCH = 1_000
-"""Ids in one statement: engines limit its parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,41 +70,23 @@ class Facts:
 
 def load_sets(connection: Connection, unique_ids: Sequence[str]) -> dict[str, SetIdentity]:
     """Known submission set and folder uniqueIds among `unique_ids`."""
-    s = t.set_identity.c
-    rows = connection.execute(
-        select(s.unique_id, s.kind, s.sender, s.digest, s.message_id, s.answered_at, s.answer).where(
-            s.unique_id.in_(unique_ids)
-        )
-    )
-    return {row[0]: SetIdentity(*row[1:]) for row in rows}
+    return {row[0]: SetIdentity(*row[1:]) for row in _SETS.rows(connection, unique_ids)}
 
 
 def load_documents(connection: Connection, unique_ids: Sequence[str]) -> dict[str, tuple[str | None, int | None]]:
     """(hash, size) of known document uniqueIds among `unique_ids`."""
-    d = t.document_identity.c
-    rows = connection.execute(select(d.unique_id, d.hash, d.size).where(d.unique_id.in_(unique_ids)))
-    return {row[0]: (row[1], row[2]) for row in rows}
+    return {row[0]: (row[1], row[2]) for row in _DOCUMENTS.rows(connection, unique_ids)}
 
 
 def load_patients(connection: Connection, keys: Iterable[str]) -> frozenset[str]:
     """Those of `keys` that the feed or an operator made known."""
-    rows = connection.execute(select(t.patient.c.key).where(t.patient.c.key.in_(sorted(keys))))
-    return frozenset(row[0] for row in rows)
+    return frozenset(row[0] for row in _PATIENTS.rows(connection, keys))
 
 
 def load_used_ids(connection: Connection, ids: Sequence[str], parts: Sequence[str]) -> frozenset[str]:
     """Those of the submitted UUIDs (of objects, of parts) that name something already; as they were submitted."""
     every = [bare(i) for i in (*ids, *parts)]
-    found: set[str] = set()
-    for start in range(0, len(every), _BATCH):
-        some = every[start : start + _BATCH]
-        rows = connection.execute(
-            select(t.object_key.c.id)
-            .where(t.object_key.c.id.in_(some))
-            .union_all(select(t.part_key.c.id).where(t.part_key.c.id.in_(some)))
-        )
-        found.update(row[0] for row in rows)
-    return frozenset(found)
+    return frozenset(row[0] for lookup in (_OBJECT_IDS, _PART_IDS) for row in lookup.rows(connection, every))
 
 
 def _stored(rows: Iterable[Any], kind: Kind) -> dict[str, StoredObject]:

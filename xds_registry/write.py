@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, Table, insert, select, update
+from sqlalchemy import Connection, Table, insert, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import ColumnElement
 
+from database.prepared import Statement
 from xds_metadata import associations as types
 from xds_metadata.errors import XdsFailure, errors
 from xds_metadata.patients import patient_column
@@ -36,7 +37,22 @@ INSERT_ORDER: tuple[Table, ...] = (
     t.association,
 )
 """The tables of a submission's rows in an order that foreign keys allow."""
-_INSERTS = {table.name: insert(table) for table in INSERT_ORDER}
+
+
+def _inserting(table: Table) -> Statement:
+    return Statement(lambda _dialect: insert(table))
+
+
+def _inserting_or_nothing(table: Table) -> Statement:
+    return Statement(
+        lambda dialect: (postgresql if dialect == "postgresql" else sqlite).insert(table).on_conflict_do_nothing()
+    )
+
+
+_INSERTS = tuple((table.name, _inserting(table)) for table in INSERT_ORDER)
+_INSERT_SETS = _inserting(t.set_identity)
+_INSERT_LOCATORS = _inserting_or_nothing(t.document_locator)
+_INSERT_DOCUMENTS = _inserting_or_nothing(t.document_identity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +117,10 @@ def carry_out(
         ids = (new_uuid(), new_uuid())
         moment = retry.at + 500_000 + 2 * offset
         membership_rows(rows, assigned.submission, link.folder, link.entry, ids, moment)
-    for table in INSERT_ORDER:
-        values = rows.tables.get(table.name)
+    for name, statement in _INSERTS:
+        values = rows.tables.get(name)
         if values:
-            connection.execute(_INSERTS[table.name], values)
+            statement.write(connection, values)
     _insert_identities(connection, assigned, rows, retry)
     for entry_id, patient in plan.deprecate:
         connection.execute(
@@ -117,11 +133,6 @@ def carry_out(
             update(t.folder).where(t.folder.c.patient == patient, t.folder.c.id == folder_id).values(last_update=now)
         )
     return plan
-
-
-def _insert_or_nothing(connection: Connection, table: Table, values: list[dict[str, object]]) -> None:
-    dialect = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    connection.execute(dialect(table).on_conflict_do_nothing(), values)
 
 
 def _insert_identities(connection: Connection, assigned: Assigned, rows: Rows, retry: RetryKey) -> None:
@@ -152,12 +163,11 @@ def _insert_identities(connection: Connection, assigned: Assigned, rows: Rows, r
         }
         for f in submission.folders
     ]
-    connection.execute(insert(t.set_identity), identities)
+    _INSERT_SETS.write(connection, identities)
     if rows.tables.get("entry"):
-        _insert_or_nothing(connection, t.document_locator, _unique(rows.tables["document_locator"]))
-        _insert_or_nothing(
+        _INSERT_LOCATORS.write(connection, _unique(rows.tables["document_locator"]))
+        _INSERT_DOCUMENTS.write(
             connection,
-            t.document_identity,
             [{"unique_id": r["unique_id"], "hash": r["hash"], "size": r["size"]} for r in rows.tables["entry"]],
         )
         _check_identities(connection, rows)
@@ -169,10 +179,7 @@ def _unique(rows: list[dict[str, object]]) -> list[dict[str, object]]:
 
 def _check_identities(connection: Connection, rows: Rows) -> None:
     """Another writer may have registered the same uniqueId meanwhile: what is stored now decides."""
-    d = t.document_identity.c
-    ids = [row["unique_id"] for row in rows.tables["entry"]]
-    found = connection.execute(select(d.unique_id, d.hash, d.size).where(d.unique_id.in_(ids)))
-    stored = {unique_id: (hash_, size) for unique_id, hash_, size in found}
+    stored = references.load_documents(connection, [row["unique_id"] for row in rows.tables["entry"]])
     for row in rows.tables["entry"]:
         if stored.get(row["unique_id"]) != (row["hash"], row["size"]):
             raise XdsFailure(lifecycle.non_identical_hash(row["unique_id"]))

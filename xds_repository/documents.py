@@ -11,9 +11,15 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from database.prepared import Lookup, Statement
 from xds_metadata.errors import Finding, XdsFailure
 from xds_repository.tables import repository_document
 
+_r = repository_document.c
+_BY_UNIQUE_ID = Lookup(_r.unique_id, _r.unique_id, _r.sha256, _r.sha1, _r.size, _r.mime_type, _r.state)
+_INSERT = Statement(
+    lambda dialect: (postgresql if dialect == "postgresql" else sqlite).insert(repository_document).on_conflict_do_nothing()
+)
 STORED, PENDING, WITHDRAWN = "stored", "pending", "withdrawn"
 
 
@@ -50,8 +56,7 @@ def put_documents(documents: Sequence[StoredDocument], at: int) -> Callable[[Con
     wanted = {d.unique_id: d for d in documents}
 
     def put(connection: Connection) -> None:
-        dialect = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-        connection.execute(dialect(repository_document).on_conflict_do_nothing(), values)
+        _INSERT.write(connection, values)
         for row in find_documents(connection, list(wanted)):
             new = wanted[row.unique_id]
             if row.sha256 != new.sha256:
@@ -70,11 +75,7 @@ def put_documents(documents: Sequence[StoredDocument], at: int) -> Callable[[Con
 
 def find_documents(connection: Connection, unique_ids: Sequence[str]) -> list[StoredDocument]:
     """The rows of `unique_ids`, whatever their state."""
-    r = repository_document.c
-    rows = connection.execute(
-        select(r.unique_id, r.sha256, r.sha1, r.size, r.mime_type, r.state).where(r.unique_id.in_(unique_ids))
-    )
-    return [StoredDocument(*row) for row in rows]
+    return [StoredDocument(*row) for row in _BY_UNIQUE_ID.rows(connection, unique_ids)]
 
 
 def set_state(connection: Connection, unique_ids: Sequence[str], state: str, at: int) -> None:

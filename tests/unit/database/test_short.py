@@ -19,7 +19,7 @@ from database import (
     OutcomeUnknown,
     open_database,
 )
-from database.prepared import Prepared
+from database.prepared import Lookup, Prepared
 from database.sqlite import SqliteDatabase
 from database.writer import WriterLock
 from tests.unit.database.tables import adding, make, note, texts
@@ -201,3 +201,15 @@ def test_many_threads_write_short_and_long(embedded: SqliteDatabase) -> None:
         thread.join()
     assert len(set(texts(embedded))) == 180
     embedded.close()
+
+
+def test_a_lookup_finds_any_number_of_values(database: Database) -> None:
+    make(database)
+    every = [f"n{number:03}" for number in range(600)]
+    database.write(adding(*every))
+    lookup = Lookup(note.c.text, note.c.text, note.c.data)
+    for asked in ([], ["n001"], ["n001", "n001", "absent"], every[:3], every[10:27], every):
+        with database.read() as connection:
+            found = lookup.rows(connection, asked)
+        assert sorted(found) == [(text, text.encode()) for text in sorted(set(asked) & set(every))]
+    assert database.write(lambda connection: lookup.rows(connection, ["n005"])) == [("n005", b"n005")]
