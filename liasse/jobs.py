@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import Final
 
 from database.handle import Database
@@ -29,15 +30,16 @@ def instance_jobs(settings: Settings) -> Jobs:
         url = settings.repository.registry
         if not url:
             return ()
-        return (Job("resolve pending documents", RESOLVE_EVERY, _resolver(database, RemoteRegistry(url), lease, settings)),)
+        return (Job("resolve pending documents", RESOLVE_EVERY, _resolver(database, url, lease, settings)),)
 
     return jobs
 
 
-def _resolver(database: Database, registry: RemoteRegistry, lease: Lease, settings: Settings) -> Callable[[], None]:
+def _resolver(database: Database, url: str, lease: Lease, settings: Settings) -> Callable[[], None]:
     def run() -> None:
         try:
-            decided = resolve_pending(database, registry, settings.repository.unique_id, wall_clock, lease.guard)
+            with closing(RemoteRegistry(url)) as registry:
+                decided = resolve_pending(database, registry, settings.repository.unique_id, wall_clock, lease.guard)
         except ClientError as error:
             _log.warning("the registry could not be asked about pending documents: %s", type(error).__name__)
             return
