@@ -59,6 +59,8 @@ class RemoteRegistry:
                 )
                 status = read_status(answer.body)
         except SoapFault as fault:
+            if fault.code == "Receiver":  # it failed on its side, perhaps after it had registered
+                raise RegistryNotAvailable(sent=True) from fault
             raise XdsFailure(
                 Finding("Error", f"the registry refused the message: {fault}", rule="remote-registry")
             ) from fault
@@ -76,7 +78,7 @@ class RemoteRegistry:
 
     def registered(self, unique_ids: Sequence[str], repository: str) -> Mapping[str, str]:
         """Those of `unique_ids` that the registry has an entry of in `repository`, with its hash. Raises ClientError."""
-        query = AdhocQuery(_GET_DOCUMENTS, "LeafClass", None, (Slot(_UNIQUE_ID, (_quoted(unique_ids),)),))
+        query = AdhocQuery(_GET_DOCUMENTS, "LeafClass", None, (_slot(unique_ids),))
         found: dict[str, str] = {}
         with self._client.call(QUERY, Body((write_adhoc_query_request(query),))) as answer:
             status = read_status(answer.body)
@@ -93,9 +95,9 @@ class RemoteRegistry:
         self._client.close()
 
 
-def _quoted(values: Sequence[str]) -> str:
-    """A list literal of a stored query."""
-    return "(" + ",".join("'" + value.replace("'", "''") + "'" for value in values) + ")"
+def _slot(unique_ids: Sequence[str]) -> Slot:
+    """The parameter, one Value for each id: a Value holds at most 256 characters."""
+    return Slot(_UNIQUE_ID, tuple("('" + unique_id.replace("'", "''") + "')" for unique_id in unique_ids))
 
 
 def resolve_pending(
