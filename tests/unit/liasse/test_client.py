@@ -110,8 +110,8 @@ def test_a_wrong_hash_and_a_wrong_size_are_both_told() -> None:
     ("answer", "expected"),
     [
         (document({"d@test": DATA, "e@test": DATA}), "the answer holds 2 documents, one is expected"),
-        (document({"other@test": DATA}), "refers to 'cid:d%40test', which is not among its parts"),
-        (document({}), "refers to 'cid:d%40test', which is not among its parts"),
+        (document({"other@test": DATA}), "refers to 'cid:d@test', which is not among its parts"),
+        (document({}), "refers to 'cid:d@test', which is not among its parts"),
     ],
 )
 def test_an_answer_with_other_parts_than_it_says_is_no_document(answer: bytes, expected: str) -> None:
