@@ -114,7 +114,8 @@ class Run:
         for new in request.entries:
             if chance() < 0.5 and self.model.entries:
                 pool = (live or mine) if chance() < 0.9 and mine else self.model.entries
-                request.relations.append((pick([RPLC, RPLC, XFRM, APND, APND, XFRM_RPLC, SIGNS]), new, pick(pool)))
+                old = pool[-1] if chance() < 0.4 else pick(pool)  # chains of addenda grow, and fall
+                request.relations.append((pick([RPLC, XFRM, XFRM, APND, APND, XFRM_RPLC, SIGNS]), new, old))
         if len(request.entries) > 1 and chance() < 0.2:
             request.relations.append((pick([XFRM, APND, SIGNS]), request.entries[0], request.entries[1]))
         folders = [*request.folders, *(f for f in self.model.folders if f.patient == patient or chance() < 0.05)]
@@ -417,7 +418,7 @@ def test_no_difference(database: Database) -> None:
     while len(run.model.entries) < 10 or not run.model.folders:
         run.submit()
     for step in range(STEPS):
-        if run.random.random() < 0.12 and len(run.model.entries) < 300:
+        if run.random.random() < 0.15 and len(run.model.entries) < 300:
             run.submit()
         else:
             run.check(names[step % len(names)])
