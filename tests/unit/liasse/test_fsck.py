@@ -197,11 +197,15 @@ def test_a_row_whose_sha1_is_not_that_of_its_bytes_is_found_deeply(filled: Fille
     assert "document-hash" in {p.rule for p in problems(filled.instance, deep=True)}
 
 
-def test_a_blob_that_cannot_be_read_is_found_deeply(filled: Filled) -> None:
+def test_a_blob_that_cannot_be_read_is_found(filled: Filled) -> None:
     blob = filled.blob()
     blob.unlink()
-    blob.mkdir()
-    assert "blob-unreadable" in {p.rule for p in problems(filled.instance, deep=True)}
+    blob.symlink_to(blob.name)  # leads to itself: the file system gives an error
+    (blob.parent.parent / "aa" / ("a" * 64)).symlink_to("a" * 64)
+    found = [problem.place for problem in problems(filled.instance) if problem.rule == "blob-unreadable"]
+    assert found == [f"document {filled.unique_id}", f"blob {'a' * 64}"]
+    deep = [problem.place for problem in problems(filled.instance, deep=True) if problem.rule == "blob-unreadable"]
+    assert deep.count(f"blob {blob.name}") == 1
 
 
 def test_an_orphan_is_harmless_and_collected_when_old(filled: Filled) -> None:

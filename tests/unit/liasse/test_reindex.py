@@ -65,7 +65,7 @@ def test_it_goes_on_where_it_stopped(filled: Filled, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(maintenance, "_BATCH", 1)
     database = filled.instance.database
     damage(database, break_everything)
-    some = list(islice(reindex(database), 3))
+    some = list(islice(reindex(database), 6))
     rest = list(reindex(database, some[-1].cursor))
     everything = list(reindex(database))
     assert [step.cursor for step in (*some, *rest)] == [step.cursor for step in everything]
