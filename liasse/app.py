@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 
 from liasse.answer import Answer, close_chunks, next_block, plain, render
+from liasse.logs import log_line
 from liasse.reception import BodyLimits, Disconnected, Receive, Refusal, RequestBody, StageFactory, header_values
 from liasse.upload import Package, Service, charset, hold
 from soap.mime_headers import MediaType, MimeError, read_media_type
@@ -97,17 +98,17 @@ def application(
 
 def _log_request(record: RequestRecord, event: str) -> None:
     """One line: pages, which monitors ask for all the time, at debug level."""
-    log = structlog.get_logger()
-    (log.debug if record.outcome == "page" else log.info)(
+    log = structlog.get_logger().debug if record.outcome == "page" else log_line
+    log(
         f"truncated {event}" if record.outcome == "truncated" else event,
-        logger="liasse.http",
-        status=record.status,
-        code=record.fault or record.outcome,
-        transaction=record.transaction,
         bytes_in=record.bytes_in,
         bytes_out=record.bytes_out,
+        code=record.fault or record.outcome,
         duration=round(record.seconds, 6),
+        logger="liasse.http",
         peer=record.peer,
+        status=record.status,
+        transaction=record.transaction,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 _TCHAR = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
@@ -59,8 +60,16 @@ class PartHeaders:
 
 OCTET_STREAM = MediaType("application/octet-stream")
 
+_SHORT = 160
+"""Characters; a package's Content-Type is longer, and never the same twice."""
+
 
 def read_media_type(value: str) -> MediaType:
+    """Read a Content-Type value as `parse_media_type` does; short ones, which clients repeat, are remembered."""
+    return _remembered(value) if len(value) <= _SHORT else parse_media_type(value)
+
+
+def parse_media_type(value: str) -> MediaType:
     """Read a Content-Type value; parameters may be tight, unspaced, quoted or not, followed by a stray semicolon.
 
     Raises MimeError: `content-type` when the form is wrong, `parameter-duplicate`, `parameter-continuation` (RFC 2231).
@@ -80,6 +89,9 @@ def read_media_type(value: str) -> MediaType:
         if parameter[1] is not None:
             _add_parameter(parameters, parameter[1].lower(), parameter[2], parameter[3])
     return MediaType(found[1].lower(), parameters)
+
+
+_remembered = lru_cache(maxsize=64)(parse_media_type)
 
 
 def _add_parameter(parameters: dict[str, str], name: str, quoted: str | None, plain: str | None) -> None:

@@ -181,9 +181,9 @@ def _distinct_namespaces(data: bytes) -> int:
 
 
 def _check_tree(root: etree._Element, data: bytes, limits: Limits, machine: _Machine) -> None:
-    if machine.depth(root):
+    if data.count(b"</") >= limits.depth and machine.depth(root):
         raise XmlError("depth", f"at most {limits.depth} nested elements are accepted")
-    if machine.attributes(root):
+    if data.count(b"=") > limits.attributes and machine.attributes(root):
         raise XmlError("attributes", f"at most {limits.attributes} attributes on one element are accepted")
     if b":ID" in data and machine.ids(root):
         raise XmlError("ids", "one element carries two ID attributes")

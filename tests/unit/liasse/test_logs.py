@@ -6,17 +6,19 @@ import ast
 import io
 import json
 import logging
+import re
 import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
 
-from liasse.logs import ALLOWED, configure_logging
+from liasse.logs import ALLOWED, configure_logging, log_line
 from liasse.packages import PACKAGES
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -182,3 +184,24 @@ def test_events_are_constant_text_and_keys_are_allowed_everywhere() -> None:
         if not constant or not keys <= ALLOWED:
             wrong.append(f"{place}: event constant: {constant}, keys not allowed: {sorted(map(str, keys - ALLOWED))}")
     assert not wrong
+
+
+def test_the_line_of_a_request_is_that_of_structlog_and_as_bounded() -> None:
+    values: dict[str, Any] = {"bytes_in": 1, "code": "é\n" * 300, "peer": object(), "secret": "SENTINEL", "status": 200}
+    lines = []
+    for log in (lambda **given: structlog.get_logger().info("POST /registry", **given), partial(log_line, "POST /registry")):
+        out = io.StringIO()
+        configure_logging("info", "json", out)
+        log(**values)
+        lines.append(json.loads(out.getvalue()))
+        assert list(lines[-1]) == ["time", "level", "event", "bytes_in", "code", "peer", "status"]
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", lines[-1].pop("time"))
+    assert lines[0] == lines[1]
+
+
+@pytest.mark.parametrize(("level", "form", "written"), [("warning", "json", False), ("info", "console", True)])
+def test_the_line_of_a_request_obeys_level_and_form(level: Any, form: Any, written: bool) -> None:
+    out = io.StringIO()
+    configure_logging(level, form, out)
+    log_line("POST /registry", status=200)
+    assert ("POST /registry" in out.getvalue()) is written
