@@ -155,6 +155,7 @@ def _find(connection: Connection, identifier: str) -> Deposit:
     deposit = withdrawal.find_deposit(connection, identifier)
     if not deposit and not documents.find_documents(connection, [identifier]):
         raise WithdrawalRefused(f"{identifier} names no document and no submission set here")
+    documents.lock_documents(connection, _ids(deposit, identifier))
     return deposit
 
 

@@ -18,8 +18,14 @@ from xds_repository.tables import repository_document
 _r = repository_document.c
 _BY_UNIQUE_ID = Lookup(_r.unique_id, _r.unique_id, _r.sha256, _r.sha1, _r.size, _r.mime_type, _r.state)
 _INSERT = Statement(
-    lambda dialect: (postgresql if dialect == "postgresql" else sqlite).insert(repository_document).on_conflict_do_nothing()
+    lambda dialect: (
+        (postgresql if dialect == "postgresql" else sqlite)
+        .insert(repository_document)
+        .on_conflict_do_update(index_elements=[_r.unique_id], set_={"changed_at": _r.changed_at})
+    )
 )
+"""A row that is there is not changed, but locked: a withdrawal of it comes before or after."""
+
 STORED, PENDING, WITHDRAWN = "stored", "pending", "withdrawn"
 
 
@@ -91,6 +97,14 @@ def forget_pending(connection: Connection, unique_ids: Sequence[str], before: in
     if before is not None:
         where.append(r.c.changed_at < before)
     connection.execute(delete(r).where(*where))
+
+
+def lock_documents(connection: Connection, unique_ids: Collection[str]) -> None:
+    """Let nobody else change the rows, or register their uniqueIds anew, before the transaction ends."""
+    r = repository_document.c
+    connection.execute(
+        select(r.unique_id).where(r.unique_id.in_(sorted(unique_ids))).order_by(r.unique_id).with_for_update()
+    ).all()
 
 
 def withdraw_documents(connection: Connection, unique_ids: Collection[str], at: int) -> tuple[str, ...]:

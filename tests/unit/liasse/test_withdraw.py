@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from typer.testing import CliRunner
 
 from access_control.subject import Subject
@@ -18,7 +21,7 @@ from liasse.fsck import Fsck
 from liasse.wiring import wall_clock
 from liasse.withdraw import Operator, WithdrawalRefused, operator, purge, reinstate, withdraw
 from tests import samples
-from tests.instance import Instance, Provided, described, instance_on
+from tests.instance import Instance, Provided, described, instance_on, with_uuids
 from tests.registry_side import find_documents
 from xds_metadata.associations import APND, RPLC
 from xds_repository.documents import StoredDocument, put_documents
@@ -312,3 +315,40 @@ def test_the_command(instance: Instance) -> None:
     purged = run(app, ["withdraw", unique_id, *options, "--purge"])
     assert purged.exit_code == 0
     assert "1 to be removed" in purged.stderr
+
+
+def test_a_deposit_of_the_same_document_meanwhile_is_served(instance: Instance) -> None:
+    """On PostgreSQL two transactions run at once: the deposit's row lock makes the withdrawal see its entry, or wait."""
+    if instance.database.kind != "postgresql":
+        pytest.skip("SQLite has one writer at a time")
+    entry, data = described("shared")
+    first = instance.deposit_pairs([(entry, data)])
+    unique_id = entry.unique_id or ""
+    other, _ = described("shared", unique_id=unique_id, patient_id=samples.patient(2))
+    value = with_uuids(samples.submission(other))
+    held, withdrawing = threading.Event(), threading.Event()
+
+    def take_back() -> None:
+        held.wait(10)
+        withdrawing.set()
+        withdraw(instance.database, first.set_unique_id, who())
+
+    def late(connection: Connection) -> None:
+        held.set()
+        withdrawing.wait(10)
+        time.sleep(0.3)
+
+    registry = instance.actors.registry
+    register = registry.register
+    thread = threading.Thread(target=take_back)
+    thread.start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            type(registry),
+            "register",
+            lambda self, ctx, request: register(ctx, replace(request, effects=(*request.effects, late))),
+        )
+        assert instance.provide(value, {value.entries[0].entry_uuid: data}).status == "Success"
+    thread.join(20)
+    assert instance.documents(unique_id) == {value.entries[0].entry_uuid}
+    assert instance.retrieve(unique_id) == data
