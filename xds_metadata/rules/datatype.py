@@ -5,7 +5,7 @@ from __future__ import annotations
 from xds_metadata import datatypes as dt
 from xds_metadata.attributes import Type
 
-_CHECKS: dict[Type, dt.Check] = {
+CHECKS: dict[Type, dt.Check] = {
     Type.CX: dt.check_cx,
     Type.CXI: dt.check_cxi,
     Type.DTM: dt.check_dtm,
@@ -31,7 +31,7 @@ _AUTHOR_CHECKS: dict[str, dt.Check] = {
 
 def check_type(type_: Type, value: str, tolerances: dt.DatatypeTolerances) -> str | None:
     """None when `value` is of the type, else what is wrong with it."""
-    check = _CHECKS.get(type_)
+    check = CHECKS.get(type_)
     return None if check is None else check(value, tolerances)
 
 

@@ -219,10 +219,6 @@ def _check_has_member(link: Association, index: _Index, label: str) -> Iterator[
         )
     if link.documentation is not None:
         yield finding("association-documentation", label, "HasMember carries no documentation code")
-    if link.previous_version is not None:
-        yield finding(
-            "previous-version", label, "PreviousVersion belongs to a metadata update (ITI-57), not to a registration"
-        )
 
 
 def _check_relationship(link: Association, index: _Index, label: str, signs_set: bool) -> Iterator[Finding]:

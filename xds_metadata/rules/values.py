@@ -56,7 +56,8 @@ def _check_object(
                 yield finding("required", label, f"{row.name} is required and missing")
             continue
         if need == X:
-            yield finding("forbidden", label, f"{row.name} is not allowed here")
+            hint = "; it belongs to a metadata update (ITI-57)" if rows is table.ASSOCIATION else ""
+            yield finding("forbidden", label, f"{row.name} is not allowed here{hint}")
             continue
         if need == table.REGISTRY:
             continue
