@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import pwd
-import shutil
 import socket
 import ssl
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,16 +18,14 @@ from tests.http_side import (
     body_of,
     headers_of,
     http_side,
-    own_certificate,
     package,
     read_all,
     request,
     status,
 )
+from tests.nginx import nginx
 
 pytestmark = pytest.mark.nginx
-
-SAMPLE = Path(__file__).resolve().parents[2] / "deploy" / "nginx.conf"
 
 
 @dataclass
@@ -60,55 +54,13 @@ class Front:
 
 @pytest.fixture
 def front(tmp_path: Path) -> Iterator[Front]:
-    program = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-    if program is None:
-        pytest.skip("nginx is not installed")
-    certificate, key = own_certificate(tmp_path)
     path, staged = tmp_path / "http.sock", tmp_path / "staged"
     staged.mkdir()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    text = SAMPLE.read_text()
-    for sample, own in {
-        "user www-data;": f"user {pwd.getpwuid(os.getuid()).pw_name};",
-        "/run/nginx.pid": str(tmp_path / "nginx.pid"),
-        "/var/log/nginx/error.log": str(tmp_path / "error.log"),
-        "unix:/run/liasse/http.sock": f"unix:{path}",
-        "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
-        "/etc/liasse/tls/server.pem": str(certificate),
-        "/etc/liasse/tls/server.key": str(key),
-        "/etc/liasse/tls/client-authorities.pem": str(certificate),
-    }.items():
-        assert text.count(sample) == 1, sample
-        text = text.replace(sample, own)
-    configuration = tmp_path / "nginx.conf"
-    configuration.write_text(text)
-    tls = ssl.create_default_context(cafile=certificate)
-    tls.load_cert_chain(certificate, key)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(str(path))
         listener.listen()
-        with http_side(staged, listener=listener) as side:
-            nginx = subprocess.Popen([program, "-p", str(tmp_path), "-c", str(configuration), "-g", "daemon off;"])
-            try:
-                _wait(port, nginx)
-                yield Front(port, side, tls)
-            finally:
-                nginx.terminate()
-                nginx.wait(20)
-
-
-def _wait(port: int, nginx: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 20
-    while True:
-        assert nginx.poll() is None, "nginx does not start"
-        assert time.monotonic() < deadline
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
+        with http_side(staged, listener=listener) as side, nginx(tmp_path, path) as (port, tls):
+            yield Front(port, side, tls)
 
 
 def test_messages_pass(front: Front) -> None:

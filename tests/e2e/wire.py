@@ -230,7 +230,12 @@ def retrieve(repository: str, *unique_ids: str) -> Message:
 
 def connect(server: RunningServer, timeout: float = _TIMEOUT) -> socket.socket:
     """A connection to the clinical listener."""
-    return socket.create_connection(("127.0.0.1", server.port), timeout)
+    return connect_to(server.port, timeout)
+
+
+def connect_to(port: int, timeout: float = _TIMEOUT) -> socket.socket:
+    """A connection to a port of this machine."""
+    return socket.create_connection(("127.0.0.1", port), timeout)
 
 
 def send(server: RunningServer, message: Message) -> Seen:
