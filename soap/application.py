@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from soap._spyne import AnyXml, Application, ServiceBase, rpc
@@ -14,6 +16,7 @@ from soap.transaction import Body, Call, Transaction, WireTolerances
 
 _LOG = logging.getLogger("liasse.soap")
 _LONGEST_LOGGED_ID = 100
+_FRAMES = 4
 
 
 class DescriptorError(ValueError):
@@ -93,7 +96,8 @@ def answer_error(call: Call, error: Exception) -> Body | Fault:
 
 
 def report_defect(error: Exception, transaction: str | None, message_id: str | None) -> Fault:
-    """Log a defect of ours without the text of the exception, which may quote the message."""
-    logged = message_id[:_LONGEST_LOGGED_ID] if message_id else None
-    _LOG.error("internal error: transaction=%s message_id=%r exception=%s", transaction, logged, type(error).__qualname__)
+    """Log a defect of ours, its kind and its place, without the text of the exception, which may quote the message."""
+    place = "; ".join(f"{Path(f.filename).name}:{f.lineno}" for f in traceback.extract_tb(error.__traceback__, -_FRAMES))
+    known = {"transaction": transaction, "message_id": message_id[:_LONGEST_LOGGED_ID] if message_id else None}
+    _LOG.error("internal error", extra={**known, "code": type(error).__qualname__, "rule": place})
     return internal_error()

@@ -23,6 +23,7 @@ from database.schema import check_schema
 from liasse.commands import output
 from liasse.commands.peers import ConfigOption, JsonOption, config_path, read_settings
 from liasse.settings import Settings
+from liasse.storage import init_storage, is_new
 from xds_metadata.datatypes import DatatypeError, DatatypeTolerances, read_cx
 from xds_metadata.patients import patient_column
 from xds_metadata.profile import PROFILES
@@ -55,7 +56,7 @@ def add(
             output.complain(line)
         notes.print(f"{len(wrong)} of {len(given)} ids are wrong: none was added")
         raise typer.Exit(1)
-    with _database(settings) as database:
+    with _database(settings, make=True) as database:
         added = add_patients(database, [text for _, text in given], OPERATOR, time.time_ns() // 1000)
     notes.print(f"{added} added, {len(given) - added} known before or given twice")
 
@@ -112,9 +113,11 @@ def _problems(given: Iterable[tuple[str, str]], settings: Settings) -> Iterator[
 
 
 @contextmanager
-def _database(settings: Settings) -> Iterator[Database]:
-    """The database of the settings; its errors end the command with 1."""
+def _database(settings: Settings, make: bool = False) -> Iterator[Database]:
+    """The database of the settings; its errors end the command with 1. `make`: a new storage is initialised first."""
     try:
+        if make and is_new(settings):
+            init_storage(settings)
         with open_database(settings.storage.database_place) as database:
             check_schema(database)
             yield database
