@@ -6,6 +6,7 @@ Source: IHE ITI TF-2 3.18.4.1.2.3.7.
 from __future__ import annotations
 
 from xds_registry.stored_queries.parameters import (
+    MAX_PATTERNS,
     Bound,
     Parameter,
     as_code,
@@ -41,7 +42,7 @@ FIND_FILTERS = (
     Parameter(f"{_E}PracticeSettingCode", "practice_code", as_code),
     Parameter(f"{_E}HealthcareFacilityTypeCode", "facility_code", as_code),
     Parameter(f"{_E}EventCodeList", "event", as_code, repeats=True),
-    Parameter(f"{_E}AuthorPerson", "author", as_text),
+    Parameter(f"{_E}AuthorPerson", "author", as_text, most=MAX_PATTERNS),
     Parameter(f"{_E}CreationTimeFrom", "creation_from", as_time, many=False),
     Parameter(f"{_E}CreationTimeTo", "creation_to", as_time, many=False),
     Parameter(f"{_E}ServiceStartTimeFrom", "start_from", as_time, many=False),

@@ -21,6 +21,8 @@ from xds_registry.vocabulary import ASSOCIATION_TYPE, STATUS_OF_URN, UUID_PREFIX
 
 MAX_GROUPS = 20
 """Repetitions of one slot: each is a condition of its own."""
+MAX_PATTERNS = 100
+"""Patterns of one parameter: each is tried on each author."""
 
 Convert = Callable[[str], "str | int | None"]
 
@@ -85,7 +87,7 @@ class Parameter:
 
     `many`: a list is allowed (OR). `repeats`: the slot itself may be repeated (AND); the bound value is then a tuple of
     tuples. A single value binds as itself, a list as a tuple. A required list whose values are all unknown counts as
-    missing.
+    missing. `most`: values allowed over all occurrences.
     """
 
     name: str
@@ -94,6 +96,7 @@ class Parameter:
     required: bool = False
     many: bool = True
     repeats: bool = False
+    most: int = MAX_VALUES
 
 
 Bound = dict[str, Any]
@@ -142,8 +145,8 @@ def _bind_row(row: Parameter, slots: Sequence[Slot], bound: Bound, findings: lis
         try:
             raw = [value for text in slot.values[: MAX_VALUES + 1] for value in read_values(text)]
             total += len(raw)
-            if total > MAX_VALUES:
-                raise LiteralError(f"more than {MAX_VALUES} values")
+            if total > row.most:
+                raise LiteralError(f"more than {row.most} values")
             if len(groups) == MAX_GROUPS:
                 raise LiteralError(f"the slot occurs {len(slots)} times, at most {MAX_GROUPS} are allowed")
             values = [row.convert(value) for value in raw]
