@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests import samples
 from xds_metadata.errors import Finding
-from xds_repository.content import BasicContentCheck, content_check
+from xds_repository.content import MOST_PARSED, BasicContentCheck, content_check
 
 
 def findings(mime_type: str | None, data: bytes, severity: str = "Error") -> tuple[Finding, ...]:
@@ -95,3 +97,17 @@ def test_the_setting_decides_what_a_finding_does() -> None:
     assert content_check("warn") == BasicContentCheck("Warning")
     assert content_check("refuse") == BasicContentCheck("Error")
     assert [finding.severity for finding in findings("application/pdf", b"x", "Warning")] == ["Warning"]
+
+
+@pytest.mark.parametrize(
+    ("head", "sound"), [(b"\xef\xbb\xbf\r\n <a>", True), (b"<a>", True), (b"%PDF-1.4", False), (b"", False)]
+)
+def test_a_document_too_large_to_be_parsed_is_judged_by_its_beginning(head: bytes, sound: bool) -> None:
+    entry = samples.entry(mime_type="text/xml", unique_id="1.2.3")
+
+    def unread() -> Iterator[bytes]:
+        raise AssertionError("the whole document was read")
+        yield b""
+
+    found = BasicContentCheck("Error").check(entry, MOST_PARSED + 1, head, unread())
+    assert [f.code for f in found] == ([] if sound else ["InvalidDocumentContent"])

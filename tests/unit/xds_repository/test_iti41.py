@@ -369,3 +369,17 @@ def test_replacing_a_document_deprecates_it(side: RepositorySide) -> None:
     side.accept(wire.Deposit(samples.submission(entry, links=[link]), (b"new",)))
     assert (side.registry.document(first.unique_ids[0]).status or "").endswith("Deprecated")
     assert side.retrieve(*first.unique_ids).documents[0].data == PDF
+
+
+def test_a_refusal_is_answered_even_where_it_cannot_be_journaled(side: RepositorySide) -> None:
+    side.database.write(lambda c: c.exec_driver_sql("DROP TABLE journal_row"))
+    assert side.provide(wire.deposit(hash="0" * 40)).codes == ["XDSRepositoryMetadataError"]
+
+
+def test_a_deposit_that_cannot_be_journaled_is_none(side: RepositorySide) -> None:
+    """The row is part of the registration's own transaction."""
+    side.database.write(lambda c: c.exec_driver_sql("DROP TABLE journal_row"))
+    sent = wire.deposit()
+    assert side.provide(sent).codes == ["XDSRegistryError"]
+    assert side.rows(*sent.unique_ids) == {}
+    assert side.registry.registry.database is side.database
