@@ -55,7 +55,7 @@ def write_config(directory: Path, port: int, workers: int) -> Path:
 
 def liasse(*arguments: str) -> list[str]:
     """A command line of the program, run by this interpreter."""
-    return [sys.executable, "-m", "liasse.cli", *arguments]
+    return [sys.executable, "-m", "liasse", *arguments]
 
 
 def initialise(directory: Path, port: int = 0, workers: int = 2) -> Path:
