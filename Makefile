@@ -62,6 +62,7 @@ bench: $(READY)
 
 docs: $(READY)
 	@$(BIN)/python -m conformance.docs
+	@$(BIN)/python -m xds_metadata.docs
 
 lock: $(READY)
 	@$(BIN)/python tools/lock.py
