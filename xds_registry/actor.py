@@ -96,7 +96,7 @@ class Registry:
             stored = self._replay(known, retry)
             if stored is None:
                 facts = write.load_facts(
-                    connection, assigned, _visible(scope, connection.dialect.name), self.settings.known_patients_only
+                    connection, assigned, lambda: _visible(scope, connection.dialect.name), self.settings.known_patients_only
                 )
                 rows = Rows({name: list(values) for name, values in prepared.tables.items()})
                 write.carry_out(connection, assigned, facts, rows, retry, now)

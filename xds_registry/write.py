@@ -5,6 +5,7 @@ Source: IHE ITI TF-2 3.42.4.1.3 (all or nothing); DESIGN: no parsing and no netw
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, Table, insert, update
@@ -78,12 +79,15 @@ def external_ids(assigned: Assigned) -> list[str]:
     return sorted({bare(end) for end in ends if end not in own})
 
 
-def load_facts(connection: Connection, assigned: Assigned, visible: ColumnElement[bool], known_only: bool) -> Facts:
+def load_facts(
+    connection: Connection, assigned: Assigned, visible: Callable[[], ColumnElement[bool]], known_only: bool
+) -> Facts:
     """Read all that bears on the submission."""
     submission = assigned.submission
     package_ids = [s.unique_id or "" for s in submission.submission_sets] + [f.unique_id or "" for f in submission.folders]
     document_ids = [e.unique_id or "" for e in submission.entries]
-    objects = references.load_objects(connection, external_ids(assigned), visible)
+    named = external_ids(assigned)
+    objects = references.load_objects(connection, named, visible()) if named else {}
     replaced = [
         bare(link.target)
         for link in submission.associations
