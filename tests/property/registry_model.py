@@ -91,14 +91,16 @@ class Model:
         return errors
 
     def _errors(self, request: Request) -> Iterable[str]:
-        used = {o.unique_id for o in (*self.sets, *self.folders, *self.entries)}
+        stored: list[Set | Folder | Entry] = [*self.sets, *self.folders, *self.entries]
+        used = {o.unique_id for o in stored}
         own: list[Set | Folder] = [request.owner, *request.folders]
         if any(o.unique_id in used for o in own):
             yield "XDSDuplicateUniqueIdInRegistry"
         for new in request.entries:
             if any(old.unique_id == new.unique_id and old.hash != new.hash for old in self.entries):
                 yield "XDSNonIdenticalHash"
-        if any(o.patient != request.owner.patient for o in (*request.entries, *request.folders)):
+        filed: list[Folder | Entry] = [*request.entries, *request.folders]
+        if any(o.patient != request.owner.patient for o in filed):
             yield "XDSPatientIdDoesNotMatch"
         replaced: list[Entry] = []
         for type_, new, old in request.relations:
