@@ -41,6 +41,7 @@ class Report:
     def add(self, budget: Budget) -> None:
         """A budget that was measured."""
         self.budgets.append(budget)
+        self.say(budget.line())
 
     def table(self) -> str:
         """All budgets."""

@@ -30,9 +30,11 @@ def _holds_entries(body: memoryview) -> bool:
 
 
 def _holds(document: bytes) -> Callable[[memoryview], bool]:
+    wanted = hash(document)
+
     def right(body: memoryview) -> bool:
         at = bytes(body[:8192]).find(document[:64])
-        return at > 0 and body[at : at + len(document)] == document
+        return at > 0 and hash(bytes(body[at : at + len(document)])) == wanted
 
     return right
 
@@ -141,16 +143,16 @@ def run_big(report: Report, directory: Path, *, requests: int = 12) -> None:
         big = retrieving(unique_id, document, "ITI-43 50 MB")
         copy = _yardstick("plain copy 50 MB", "/copy/big", document)
         report.say(HEADER)
-        rates: dict[str, list[float]] = {}
+        times: dict[str, list[float]] = {}
         for _ in range(3):
             for target, work in ((server, big), (yard, copy)):
                 figures = measure(target.address, target.pid, work, 1, requests)
                 report.say(figures.line())
-                rates.setdefault(work.name, []).append(figures.rate)
+                times.setdefault(work.name, []).append(figures.p50)
         download = max(high_water_mb(pid) - before[pid] for pid in server.children())
         measure(server.address, server.pid, big, 16, 32)
         many = max(high_water_mb(pid) - before[pid] for pid in server.children())
-    share = max(rates["ITI-43 50 MB"]) / max(rates["plain copy 50 MB"]) * 100
+    share = min(times["plain copy 50 MB"]) / min(times["ITI-43 50 MB"]) * 100
     report.add(Budget("ITI-43 of 50 MB: throughput of a plain copy", share, 60, "%", at_least=True))
     report.add(Budget("ITI-41 of 50 MB: growth of resident memory", upload, 16, "MB"))
     report.add(Budget("ITI-43 of 50 MB: growth of resident memory", download, 16, "MB", note=f"16 at once: {many:.0f} MB"))

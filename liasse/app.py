@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterator, MutableMapping
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -259,9 +260,12 @@ class _Request:
     async def _stream(self, rest: Iterator[bytes]) -> None:
         """Send the further blocks. When their source fails we stop without the last one: the server cuts the connection."""
         gone = asyncio.ensure_future(self._receive())
+        ahead = self._next_block(rest)
         try:
             while not gone.done():
-                block = await self._service.hop(next_block, rest, self._service.limits.block)
+                block = await ahead
+                if block:
+                    ahead = self._next_block(rest)
                 await self._send({"type": "http.response.body", "body": block, "more_body": bool(block)})
                 self._sent += len(block)
                 if not block:
@@ -272,7 +276,13 @@ class _Request:
             structlog.get_logger().error("an answer was cut", logger="liasse.http", exc_info=error)
         finally:
             gone.cancel()
+            with suppress(Exception):
+                await ahead
             await self._service.hop(close_chunks, rest)
+
+    def _next_block(self, rest: Iterator[bytes]) -> asyncio.Future[bytes]:
+        """The next block, read and hashed in a worker thread while the one before it is sent."""
+        return asyncio.ensure_future(self._service.hop(next_block, rest, self._service.limits.block))
 
 
 def _answer_simple(service: Service, root: bytes, incoming: Incoming) -> Answer:
