@@ -20,6 +20,7 @@ from xds_metadata import associations as types
 from xds_registry.patients import add_patients, find_patient, list_patients
 from xds_repository.documents import STORED, StoredDocument, put_documents
 
+pytestmark = pytest.mark.proof
 PROOF = os.environ.get("LIASSE_PROOF") == "1"
 ENTRIES = 100_000 if PROOF else 20_000
 _KINDS = ["sqlite", *([pytest.param("postgresql", marks=pytest.mark.postgres)] if postgres.wanted() else [])]

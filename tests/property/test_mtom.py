@@ -6,6 +6,7 @@ import base64
 import os
 from itertools import groupby
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from python_multipart.exceptions import MultipartParseError
@@ -16,6 +17,7 @@ from soap.mtom import PartBegin, PartData, PartEnd, Splitter, write_package
 from soap.transaction import Attachment
 
 BOUNDARY = b"B-1"
+pytestmark = pytest.mark.proof
 EXAMPLES = 5000 if os.environ.get("LIASSE_PROOF") == "1" else 200
 
 # Pieces that meet all the traps: delimiters whole and cut, line ends of all kinds, headers, padding.

@@ -22,6 +22,7 @@ from xds_repository.filesystem import FileSystem
 from xds_repository.scrub import scrub_blobs
 from xds_repository.staging import StagedFile
 
+pytestmark = pytest.mark.proof
 SAMPLES = 60 if os.environ.get("LIASSE_PROOF") == "1" else 12
 """Random crash states for each prefix, beside the systematic ones."""
 

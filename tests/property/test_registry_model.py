@@ -39,6 +39,7 @@ from xds_metadata import associations as types
 from xds_metadata.model import STABLE, Code, DocumentEntry, SubmissionSet
 from xds_metadata.patients import key_text, patient_column
 
+pytestmark = pytest.mark.proof
 STEPS = 5_000 if os.environ.get("LIASSE_PROOF") == "1" else 500
 URN = {HAS_MEMBER: types.HAS_MEMBER, RPLC: types.RPLC, XFRM: types.XFRM, APND: types.APND}
 URN |= {XFRM_RPLC: types.XFRM_RPLC, SIGNS: types.SIGNS}

@@ -194,6 +194,7 @@ def _start_writer(url: str, name: str, rounds: int) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.proof
 def test_two_processes_with_eight_threads_each(database: Database, database_url: str) -> None:
     writers = [_start_writer(database_url, name, 15) for name in ("a", "b")]
     acknowledged = [line for writer in writers for line in writer.communicate(timeout=120)[0].split()]
