@@ -26,8 +26,8 @@ from soap.transaction import Incoming, SoapServer
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 AsgiApp = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
-Pages = Callable[[str, str], tuple[int, str, bytes] | None]
-"""Answers GET: path and query to (status, content type, bytes), or None. Called in the event loop: must not block."""
+Pages = Callable[[str, str, str], tuple[int, str, bytes] | None]
+"""Answers GET: path, query and Host header to (status, content type, bytes), or None. Called in the event loop: must not block."""
 
 _SIMPLE = frozenset({"application/soap+xml", "text/xml"})
 _NO_STORE = (b"cache-control", b"no-store")
@@ -115,7 +115,7 @@ def _log_request(record: RequestRecord, event: str) -> None:
 
 def _page(pages: Pages, request: _Request, endpoints: Collection[str]) -> Answer:
     if request.method in ("GET", "HEAD"):
-        page = pages(request.path, request.query)
+        page = pages(request.path, request.query, request.host)
         if page is not None:
             status, content_type, body = page
             return Answer(status, content_type, len(body), body, outcome="page")
@@ -147,6 +147,12 @@ class _Request:
     def query(self) -> str:
         """The query string as text, not decoded."""
         return str(self._scope.get("query_string", b"").decode("latin-1"))
+
+    @property
+    def host(self) -> str:
+        """The Host header, empty without one."""
+        values = [value for name, value in self._scope["headers"] if name == b"host"]
+        return str(values[0].decode("latin-1")) if len(values) == 1 else ""
 
     def record(self, endpoints: Collection[str], answer: Answer | None) -> RequestRecord:
         """The summary of a request that is over."""

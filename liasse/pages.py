@@ -5,7 +5,8 @@ Nothing here reads stored data; `/health` says no more than that the server does
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Sequence
 from html import escape
 from typing import Protocol
 from urllib.parse import parse_qs
@@ -17,46 +18,55 @@ from soap.transaction import Transaction
 
 _HTML, _TEXT, _XML = "text/html; charset=utf-8", "text/plain; charset=utf-8", "text/xml; charset=utf-8"
 _SERVICES = {"/registry": REGISTRY, "/repository": REPOSITORY}
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(:[0-9]{1,5})?")
 Page = tuple[int, str, bytes]
 
 
 class Pages(Protocol):
     """Answers GET: (status, content type, bytes), or None where there is nothing."""
 
-    def __call__(self, path: str, query: str) -> Page | None:
-        """The page at `path`."""
+    def __call__(self, path: str, query: str, host: str) -> Page | None:
+        """The page at `path`; `host` is the request's Host header, empty without one. Must not block."""
         ...
 
 
 class SitePages:
-    """The pages of one instance. `host` of the request is not known here: addresses are those of the settings."""
+    """The pages of one instance.
+
+    Addresses in them begin with `server.public_url`, else with the host that the client asked, else with the settings'.
+    """
 
     def __init__(self, settings: Settings, status: Status, transactions: Sequence[Transaction]) -> None:
         self._settings = settings
         self._status = status
         self._transactions = tuple(transactions)
-        self._handlers: dict[str, Callable[[], Page]] = {"/": self._home, "/health": self._health}
 
-    def __call__(self, path: str, query: str) -> Page | None:
+    def __call__(self, path: str, query: str, host: str = "") -> Page | None:
         """The page, or None."""
-        handler = self._handlers.get(path)
-        if handler is not None:
-            return handler()
+        if path == "/health":
+            return self._health()
+        base = self._base(host)
+        if path == "/":
+            return self._home(base)
         service = _SERVICES.get(path)
         if service is None or path not in {t.endpoint for t in self._transactions}:
             return None
         parameters = parse_qs(query, keep_blank_values=True, max_num_fields=5)
         if query.lower() == "wsdl":
-            return 200, _XML, render(service, self._address(path))
+            return 200, _XML, render(service, base + path)
         if "xsd" in parameters:
             data = schema_file(parameters["xsd"][0])
             return (404, _TEXT, b"no such schema\n") if data is None else (200, _XML, data)
         return None
 
-    def _address(self, path: str) -> str:
+    def _base(self, host: str) -> str:
         server = self._settings.server
-        host = f"[{server.host}]" if ":" in server.host else server.host
-        return f"http://{host}:{server.port}{path}"
+        if server.public_url:
+            return server.public_url.rstrip("/")
+        if _HOST.fullmatch(host):
+            return f"http://{host}"
+        name = f"[{server.host}]" if ":" in server.host else server.host
+        return f"http://{name}:{server.port}"
 
     def _health(self) -> Page:
         health = self._status.health()
@@ -64,11 +74,11 @@ class SitePages:
             return 200, _TEXT, b"ok\n"
         return 503, _TEXT, ("; ".join(health.reasons) + "\n").encode()
 
-    def _home(self) -> Page:
+    def _home(self, base: str) -> Page:
         settings = self._settings
         health = self._status.health()
         rows = "".join(
-            f"<tr><td>{escape(t.number)}</td><td>{escape(t.title)}</td><td><code>{escape(self._address(t.endpoint))}</code></td>"
+            f"<tr><td>{escape(t.number)}</td><td>{escape(t.title)}</td><td><code>{escape(base + t.endpoint)}</code></td>"
             f'<td><a href="{escape(t.endpoint)}?wsdl">WSDL</a></td></tr>'
             for t in self._transactions
         )

@@ -102,6 +102,11 @@ class ServerSettings(_Table):
         default=None,
         description="Path of a Unix socket (mode 0660) to listen on instead of host and port. Empty: not used.",
     )
+    public_url: str = Field(
+        default="",
+        description="URL under which clients reach this server, for the WSDLs and the page for people. "
+        "Empty: the host that the client asked.",
+    )
     workers: int = Field(default=0, ge=0, le=128, description="Worker processes; 0 means one for each processor.")
     threads: int = Field(default=8, ge=1, le=256, description="Threads of a worker in which messages are processed.")
     connections: Count = Field(default=2000, description="Connections a worker holds at once; beyond, new ones are closed.")
@@ -119,6 +124,13 @@ class ServerSettings(_Table):
     drain_timeout: Seconds = Field(
         default=30.0, description="Seconds that requests under way have to end when the server stops."
     )
+
+    @field_validator("public_url")
+    @classmethod
+    def _http(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https?://[^/\s?#]+(/[^\s?#]*)?", value):
+            raise ValueError("expected a URL that begins with http:// or https://, without query, or an empty text")
+        return value
 
 
 class AdminSettings(_Table):

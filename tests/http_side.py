@@ -228,7 +228,7 @@ def http_side(
     assert not thread.is_alive()
 
 
-def _pages(path: str, query: str) -> tuple[int, str, bytes] | None:
+def _pages(path: str, query: str, _host: str) -> tuple[int, str, bytes] | None:
     if path == "/":
         return 200, "text/html; charset=utf-8", b"<h1>Liasse</h1>"
     if path == "/broken":
