@@ -27,7 +27,7 @@ from soap.transaction import Incoming, SoapServer
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 AsgiApp = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 Pages = Callable[[str, str, str], tuple[int, str, bytes] | None]
-"""Answers GET: path, query and Host header to (status, content type, bytes), or None. Called in the event loop: must not block."""
+"""Answers GET: path, query and Host header to (status, content type, bytes), or None. In the event loop: must not block."""
 
 _SIMPLE = frozenset({"application/soap+xml", "text/xml"})
 _NO_STORE = (b"cache-control", b"no-store")
