@@ -94,7 +94,8 @@ def _without_last_update(item: rim.RegistryPackage) -> rim.RegistryPackage:
 
 
 def assign(request: Registration, home: str | None = None, fresh: Callable[[], str] = new_uuid) -> Assigned:
-    """Give every object its entryUUID, logical id and version 1; `home` replaces what was submitted.
+    """Give every object its entryUUID, logical id and version 1; `home` replaces what was submitted, except on an
+    association, which belongs to no community.
 
     A folder's lastUpdateTime is taken out: the registry splices its own in.
     """
@@ -112,6 +113,7 @@ def assign(request: Registration, home: str | None = None, fresh: Callable[[], s
         associations=tuple(
             replace(
                 assigner.common(item, tuple(loose.get(item.id, ()))),
+                home=None,
                 source=assigner.object_id(item.source),
                 target=assigner.object_id(item.target),
             )

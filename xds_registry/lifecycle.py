@@ -41,8 +41,11 @@ class Plan:
 
 @dataclass(slots=True)
 class _Draft:
-    """`filed`: the memberships (source, target) of the submission itself; `replaced`: targets of its replacements."""
+    """`owner`: the submission set's patient; `filed`: the memberships (source, target) of the submission itself;
+    `replaced`: targets of its replacements.
+    """
 
+    owner: str = ""
     filed: set[tuple[str, str]] = field(default_factory=set)
     replaced: set[str] = field(default_factory=set)
     deprecate: dict[str, str] = field(default_factory=dict)
@@ -52,7 +55,7 @@ class _Draft:
 
 def plan(submission: Submission, facts: Facts) -> Plan:
     """Judge `submission` (every id an entryUUID) against `facts` and say what else changes. All findings at once."""
-    draft = _Draft()
+    draft = _Draft(patient_column(submission.submission_sets[0].patient_id))
     findings = [
         *_check_patients(submission, facts),
         *_check_used_ids(facts),
@@ -197,6 +200,12 @@ def _check_member(
     member_patient = patient_column(entries[target].patient_id) if member is None else member.patient
     if folder_patient != member_patient:
         yield _other_patient(link)
+    elif folder_patient != draft.owner:
+        yield Finding(
+            "XDSPatientIdDoesNotMatch",
+            f"Association {shown(link.entry_uuid)}: folder and document belong to another patient than the submission set",
+            rule="association-patient",
+        )
     if folder is not None:
         draft.touched[folder.id] = folder.patient
 

@@ -45,6 +45,7 @@ from xds_metadata.datatypes.patient_info import (
     check_patient_field,
     check_patient_fields,
     read_patient_field,
+    single_fields_repeated,
     write_patient_field,
 )
 from xds_metadata.datatypes.simple import (
@@ -132,6 +133,7 @@ __all__ = [
     "read_xon",
     "read_xtn",
     "shown",
+    "single_fields_repeated",
     "unescape",
     "write_coded_string",
     "write_cx",

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xds_metadata.datatypes.dtm import check_dtm
+from xds_metadata.datatypes.hl7 import unescape
 from xds_metadata.datatypes.support import (
     STRICT,
     DatatypeError,
@@ -25,6 +26,8 @@ _FORBIDDEN = frozenset({2, 4, 12, 19})
 _SEXES = frozenset("AFMNOU")
 _HYPHENATED = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _LAST_FIELD = 39
+_SINGLE = (7, 8)
+"""Birth date and sex: one value at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,9 @@ class PatientField:
 
 
 def read_patient_field(text: str, tolerances: DatatypeTolerances = STRICT) -> PatientField:
-    """`PID-n|value`. PID-2, 4, 12 and 19 are refused; PID-7 is a DTM, PID-8 one of A F M N O U; others are not judged."""
+    """`PID-n|value`. PID-2, 4, 12 and 19 are refused; PID-7 is a DTM, PID-8 one of A F M N O U; others may hold anything
+    but escapes that HL7 metadata does not have.
+    """
     kind = "a patient field PID-n|value"
     without_controls(within_length(text, kind), kind)
     match = _FIELD.fullmatch(text)
@@ -52,6 +57,7 @@ def read_patient_field(text: str, tolerances: DatatypeTolerances = STRICT) -> Pa
         raise DatatypeError(f"expected no PID-{number} in patient fields, found {shown(text)}")
     if not value.strip():
         raise DatatypeError(f"expected {kind}, found PID-{number} without a value")
+    unescape(value, f"PID-{number}")
     if "|" in value:
         raise DatatypeError(f"expected {kind} with one field, found a second | in PID-{number}: {shown(text)}")
     if number == 7:
@@ -74,18 +80,16 @@ def write_patient_field(value: PatientField) -> str:
     return f"PID-{value.number}|{value.value}"
 
 
+def single_fields_repeated(texts: Sequence[str]) -> tuple[int, ...]:
+    """The numbers of the fields that one sourcePatientInfo may hold once and holds more often: PID-7, PID-8."""
+    numbers = [text.partition("|")[0] for text in texts]
+    return tuple(number for number in _SINGLE if numbers.count(f"PID-{number}") > 1)
+
+
 def check_patient_fields(texts: Sequence[str], tolerances: DatatypeTolerances = STRICT) -> tuple[str, ...]:
     """What is wrong with the values of one sourcePatientInfo: each value, and more than one PID-7 or PID-8."""
-    wrong: list[str] = []
-    seen: dict[int, int] = {}
-    for text in texts:
-        try:
-            field = read_patient_field(text, tolerances)
-        except DatatypeError as error:
-            wrong.append(error.reason)
-            continue
-        seen[field.number] = seen.get(field.number, 0) + 1
-    wrong.extend(f"expected at most one PID-{number}, found {seen[number]}" for number in (7, 8) if seen.get(number, 0) > 1)
+    wrong = [problem for text in texts if (problem := check_patient_field(text, tolerances)) is not None]
+    wrong.extend(f"expected at most one PID-{number}, found several" for number in single_fields_repeated(texts))
     return tuple(wrong)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from xds_metadata import attributes as table
 from xds_metadata.attributes import Attribute, ObjectTable, Place, R, Type, X
 from xds_metadata.codes import CodeSets
-from xds_metadata.datatypes import check_dtm, check_not_future, is_later
+from xds_metadata.datatypes import check_dtm, check_not_future, is_later, single_fields_repeated
 from xds_metadata.errors import Finding
 from xds_metadata.from_ebrim import finding, shown
 from xds_metadata.model import Author, Code, DocumentEntry, Submission
@@ -23,6 +23,8 @@ from xds_metadata.rules.datatype import check_type, check_type_of_author
 PROVIDE, REGISTER = "provide", "register"
 LONG_NAME = 256
 _SIGNATURE_FORMATS = frozenset({"http://www.w3.org/2000/09/xmldsig#", "urn:ihe:iti:dsg:detached:2014"})
+_URN_OF_ID = {"entry_uuid": "urn:", "source": "urn:uuid:", "target": "urn:uuid:"}
+"""How an id begins that is no symbolic one and must be a UUID; a reference to any other URN is merely unresolved."""
 _PAST = frozenset({"creation_time", "submission_time"})
 """Times that have been. A service, by contrast, may last into the future: a treatment, a care plan."""
 _AVAILABILITY = frozenset({"urn:ihe:iti:2010:DocumentAvailability:Online", "urn:ihe:iti:2010:DocumentAvailability:Offline"})
@@ -61,8 +63,16 @@ def _check_object(
             continue
         if need == table.REGISTRY:
             continue
+        if row.type is Type.FIELD:
+            yield from _check_patient_info(row, value, label)
         for single in value if row.many else (value,):
             yield from _check_value(row, single, label, profile, codes, now, lenient_codes)
+
+
+def _check_patient_info(row: Attribute, values: Sequence[str], label: str) -> Iterator[Finding]:
+    """One birth date, one sex; the fields themselves are judged one by one."""
+    for number in single_fields_repeated(values):
+        yield finding("patient-field-once", label, f"{row.name} holds PID-{number} more than once, one value is allowed")
 
 
 def _is_signature(item: object) -> bool:
@@ -80,7 +90,8 @@ def _check_value(
         yield from _check_author(value, label, profile)
         return
     if row.place is Place.XML and row.field in ("source", "target", "type", "entry_uuid"):
-        if row.field == "entry_uuid" and value[:4].lower() == "urn:":
+        urn = _URN_OF_ID.get(row.field)
+        if urn is not None and value[: len(urn)].lower() == urn:
             yield from _problem(row, check_type(Type.UUID, value, profile.datatypes), value, label)
         return
     if row.longest is not None and len(value) > row.longest:

@@ -225,6 +225,7 @@ REFUSED: list[tuple[Check, str, str]] = [
     (check_patient_field, "PID-19|x", "PID-19"),
     (check_patient_field, "PID-5|", "without a value"),
     (check_patient_field, "PID-5|A|B", "second \\|"),
+    (check_patient_field, "PID-5|A\\X0D\\B", "no other escape"),
     (check_patient_field, "PID-7|1948-02-29", "PID-7 .*without hyphens"),
     (check_patient_field, "PID-7|19481332", "PID-7"),
     (check_patient_field, "PID-8|X", "PID-8"),

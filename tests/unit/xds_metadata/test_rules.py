@@ -226,6 +226,8 @@ RULES: list[tuple[str, str, Callable[[], Sequence[Finding]]]] = [
     ("type-cxi", METADATA, lambda: _entry(reference_ids=("R1^^^&1.2.3&ISO",))),
     ("type-dtm", METADATA, lambda: _entry(creation_time="2024-01-01")),
     ("type-field", METADATA, lambda: _entry(source_patient_info=("Anne",))),
+    ("patient-field-once", METADATA, lambda: _entry(source_patient_info=("PID-7|1950", "PID-7|1951"))),
+    ("patient-field-once", METADATA, lambda: _entry(source_patient_info=("PID-8|F", "PID-5|A", "PID-8|F"))),
     ("type-integer", METADATA, lambda: _entry(size="4 kB")),
     ("type-language", METADATA, lambda: _entry(language_code="french language")),
     ("type-mime", METADATA, lambda: _entry(mime_type="text")),
@@ -236,6 +238,8 @@ RULES: list[tuple[str, str, Callable[[], Sequence[Finding]]]] = [
     ("type-uri", METADATA, lambda: _entry(uri=" a ")),
     ("type-uuid", METADATA, lambda: _entry(entry_uuid=s.new_uuid().upper().replace("URN:UUID", "urn:uuid"))),
     ("type-uuid", METADATA, lambda: _entry(logical_id="document-1")),
+    ("type-uuid", METADATA, lambda: _linked(lambda e, _: s.link(types.APND, e.entry_uuid, "urn:uuid:" + "A" * 36))),
+    ("type-uuid", METADATA, lambda: _linked(lambda e, _: s.link(types.APND, e.entry_uuid, "urn:uuid:1234"))),
     ("type-xcn", METADATA, lambda: _entry(legal_authenticator="^^Anne")),
 ]
 

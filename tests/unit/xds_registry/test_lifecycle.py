@@ -201,6 +201,13 @@ def test_filing_across_patients_is_refused() -> None:
     assert _rules(result) == [("XDSPatientIdDoesNotMatch", "association-patient")]
 
 
+def test_a_stored_document_is_filed_by_a_set_of_its_own_patient() -> None:
+    folder, entry = _stored(Kind.FOLDER, patient=OTHER), _stored(patient=OTHER)
+    result = _file(f"urn:uuid:{folder.id}", f"urn:uuid:{entry.id}", facts=_facts(folder, entry))
+    assert _rules(result) == [("XDSPatientIdDoesNotMatch", "association-patient")]
+    assert "submission set" in result.findings[0].context
+
+
 def test_a_stored_document_holds_nothing_and_a_folder_holds_no_folder() -> None:
     one, two, folder = _stored(), _stored(), _stored(Kind.FOLDER)
     facts = _facts(one, two, folder)

@@ -110,7 +110,9 @@ def test_submitted_home_is_stripped_and_the_registry_s_own_is_given(side: Side) 
     side.accept(s.submission(entry))
     assert side.document(entry.unique_id or "").home is None
     side.with_settings(home_community_id="urn:oid:1.2.9").accept(s.submission(other))
-    assert side.document(other.unique_id or "").home == "urn:oid:1.2.9"
+    stored = side.document(other.unique_id or "")
+    assert stored.home == "urn:oid:1.2.9"
+    assert [link.home for link in side.associations(stored.id)] == [None]
 
 
 def test_a_uuid_in_use_is_refused_with_its_name(side: Side) -> None:
