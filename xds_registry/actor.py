@@ -39,7 +39,7 @@ MICROSECONDS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class RegistrySettings:
-    """What an operator decides. `retry_window` in seconds; `result_limit` objects in one answer.
+    """What an operator decides. `retry_window` in seconds; `result_limit` objects in one LeafClass answer; more references.
 
     `authorities`: the affinity domain's assigning authorities (OIDs), empty for all. `known_patients_only`: a patient must
     have been announced. `retry_needs_message_id`: a repeated submission is recognised only with its first MessageID.

@@ -34,6 +34,8 @@ from xmlsafe.namespaces import QUERY
 
 ACTION = "urn:ihe:iti:2007:RegistryStoredQuery"
 LEAF_CLASS, OBJECT_REF = "LeafClass", "ObjectRef"
+REFERENCES_PER_OBJECT = 20
+"""A reference is so much smaller than an object: who may not get that many objects can still learn which there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def handle(registry: Registry, call: Call) -> Body:
     """Select, journal, answer."""
     request: BoundQuery = call.request
     ctx = context_of(call, registry.clock)
-    limit = registry.settings.result_limit
+    limit = registry.settings.result_limit * (1 if request.leaves else REFERENCES_PER_OBJECT)
     with registry.database.read_raw() as cursor:
         if request.plan.anchor is None:
             patients: tuple[str, ...] = (request.patient or "",)
@@ -92,7 +94,8 @@ def handle(registry: Registry, call: Call) -> Body:
 
 def _check_answer(request: BoundQuery, found: Sequence[Found], limit: int) -> None:
     if len(found) > limit:
-        raise XdsFailure(Finding("XDSTooManyResults", f"more than {limit} objects; narrow the query", rule="result-limit"))
+        hint = "narrow the query, or ask for ObjectRef" if request.leaves else "narrow the query"
+        raise XdsFailure(Finding("XDSTooManyResults", f"more than {limit} objects; {hint}", rule="result-limit"))
     if request.query.single_patient and request.leaves:
         patients = {row.patient for row in found if row.kind != Kind.ASSOCIATION}
         if len(patients) > 1:

@@ -41,11 +41,11 @@ class Plan:
 
 @dataclass(slots=True)
 class _Draft:
-    """`owner`: the submission set's patient; `filed`: the memberships (source, target) of the submission itself;
+    """`patient_id`: the submission set's, as submitted; `filed`: the memberships (source, target) of the submission itself;
     `replaced`: targets of its replacements.
     """
 
-    owner: str = ""
+    patient_id: str = ""
     filed: set[tuple[str, str]] = field(default_factory=set)
     replaced: set[str] = field(default_factory=set)
     deprecate: dict[str, str] = field(default_factory=dict)
@@ -55,7 +55,7 @@ class _Draft:
 
 def plan(submission: Submission, facts: Facts) -> Plan:
     """Judge `submission` (every id an entryUUID) against `facts` and say what else changes. All findings at once."""
-    draft = _Draft(patient_column(submission.submission_sets[0].patient_id))
+    draft = _Draft(submission.submission_sets[0].patient_id or "")
     findings = [
         *_check_patients(submission, facts),
         *_check_used_ids(facts),
@@ -159,10 +159,11 @@ def _replaced_twice(link: Association, value: str) -> Finding:
     )
 
 
-def _other_patient(link: Association) -> Finding:
+def _other_patient(link: Association, patient_id: str) -> Finding:
+    """Names the submission's patient, never the stored object's: that one is not the sender's to know."""
     return Finding(
         "XDSPatientIdDoesNotMatch",
-        f"Association {shown(link.entry_uuid)}: its two ends belong to different patients",
+        f"Association {shown(link.entry_uuid)}: its two ends do not both belong to the patient {shown(patient_id)}",
         rule="association-patient",
     )
 
@@ -198,14 +199,8 @@ def _check_member(
         yield _deprecated(link, link.target)
     folder_patient = folders[source] if folder is None else folder.patient
     member_patient = patient_column(entries[target].patient_id) if member is None else member.patient
-    if folder_patient != member_patient:
-        yield _other_patient(link)
-    elif folder_patient != draft.owner:
-        yield Finding(
-            "XDSPatientIdDoesNotMatch",
-            f"Association {shown(link.entry_uuid)}: folder and document belong to another patient than the submission set",
-            rule="association-patient",
-        )
+    if folder_patient != member_patient or member_patient != patient_column(draft.patient_id):
+        yield _other_patient(link, draft.patient_id)
     if folder is not None:
         draft.touched[folder.id] = folder.patient
 
@@ -219,7 +214,7 @@ def _check_relationship(
         return  # judged by the metadata rules
     if target in entries:
         if patient_column(entries[target].patient_id) != patient_column(entry.patient_id):
-            yield _other_patient(link)
+            yield _other_patient(link, draft.patient_id)
         return
     stored = facts.objects.get(target)
     if stored is None or stored.kind is not Kind.ENTRY:
@@ -228,7 +223,7 @@ def _check_relationship(
     if stored.status != Status.APPROVED:
         yield _deprecated(link, link.target)
     if stored.patient != patient_column(entry.patient_id):
-        yield _other_patient(link)
+        yield _other_patient(link, draft.patient_id)
     if link.type == types.IS_SNAPSHOT_OF and stored.stable:
         yield finding(
             "snapshot-target", f"Association {shown(link.entry_uuid)}", "the target of IsSnapshotOf is an on-demand entry"
@@ -247,7 +242,7 @@ def _replace(link: Association, stored: StoredObject, source: str, facts: Facts,
         draft.deprecate[child] = patient
     for folder in facts.folders_of.get(stored.id, ()):
         if folder.patient != stored.patient:
-            yield _other_patient(link)
+            yield _other_patient(link, draft.patient_id)
         if (folder.id, source) not in draft.filed:
             draft.memberships[Membership(folder.id, source)] = None
         draft.touched[folder.id] = folder.patient

@@ -134,7 +134,7 @@ def _check_patients(submission: Submission) -> Iterator[Finding]:
         if found and found != expected:
             yield Finding(
                 "XDSPatientIdDoesNotMatch",
-                f"{kind} {shown(object_id)}: patientId differs from the submission set's",
+                f"{kind} {shown(object_id)}: patientId {shown(patient_id or '')} differs from the submission set's",
                 rule="patient-equal",
             )
 

@@ -250,6 +250,11 @@ def test_breaking_one_thing_names_one_rule(rule: str, code: str, broken: Callabl
     assert found == {(rule, code, "Error")}
 
 
+def test_a_patient_that_does_not_match_is_named() -> None:
+    (found,) = judge(s.submission(s.entry(patient_id=s.patient(2)), owner=s.submission_set()))
+    assert s.patient(2) in found.context
+
+
 def test_a_valid_submission_has_no_finding() -> None:
     entry, other, folder = s.entry(), s.entry(), s.folder()
     links = [

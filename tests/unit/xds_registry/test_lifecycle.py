@@ -205,7 +205,8 @@ def test_a_stored_document_is_filed_by_a_set_of_its_own_patient() -> None:
     folder, entry = _stored(Kind.FOLDER, patient=OTHER), _stored(patient=OTHER)
     result = _file(f"urn:uuid:{folder.id}", f"urn:uuid:{entry.id}", facts=_facts(folder, entry))
     assert _rules(result) == [("XDSPatientIdDoesNotMatch", "association-patient")]
-    assert "submission set" in result.findings[0].context
+    assert s.PATIENT in result.findings[0].context
+    assert s.patient(2) not in result.findings[0].context
 
 
 def test_a_stored_document_holds_nothing_and_a_folder_holds_no_folder() -> None:

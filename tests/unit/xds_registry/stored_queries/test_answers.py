@@ -17,6 +17,7 @@ from tests import samples as s
 from tests.registry_side import ALLOWED, Side, find_documents, quoted
 from tests.unit.xds_registry.stored_queries.content import Content
 from xds_metadata.patients import key_of_text, patient_column
+from xds_registry import iti18
 
 
 def _with_limit(side: Side, limit: int) -> Side:
@@ -30,11 +31,18 @@ def test_an_unknown_query_id(content: Content) -> None:
 
 
 def test_a_limit_is_an_error_without_objects(content: Content) -> None:
-    for leaves in (True, False):
-        three = _with_limit(content.side, 3).query("FindDocuments", find_documents(), leaves=leaves)
-        assert (three.status, len(three.ids)) == ("Success", 3)
-        two = _with_limit(content.side, 2).query("FindDocuments", find_documents(), leaves=leaves)
-        assert (two.status, two.codes, two.ids) == ("Failure", ["XDSTooManyResults"], ())
+    three = _with_limit(content.side, 3).query("FindDocuments", find_documents())
+    assert (three.status, len(three.ids)) == ("Success", 3)
+    two = _with_limit(content.side, 2).query("FindDocuments", find_documents())
+    assert (two.status, two.codes, two.ids) == ("Failure", ["XDSTooManyResults"], ())
+
+
+def test_references_are_given_where_objects_are_too_many(content: Content, monkeypatch: pytest.MonkeyPatch) -> None:
+    limited = _with_limit(content.side, 1)
+    assert len(limited.query("FindDocuments", find_documents(), leaves=False).ids) == 3
+    monkeypatch.setattr(iti18, "REFERENCES_PER_OBJECT", 2)
+    answer = limited.query("FindDocuments", find_documents(), leaves=False)
+    assert (answer.status, answer.codes, answer.ids) == ("Failure", ["XDSTooManyResults"], ())
 
 
 def test_hidden_objects_do_not_count(content: Content) -> None:
