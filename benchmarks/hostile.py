@@ -32,6 +32,8 @@ def _filled(before: str, unit: str | Callable[[int], str], after: str) -> bytes:
 def _query(inside: str | Callable[[int], str]) -> bytes:
     start = find_documents("HOSTILE").body.decode()
     head, tail = start.split("</r:AdhocQuery>")
+    if not inside:
+        return start.encode()
     return _filled(head, inside, "</r:AdhocQuery>" + tail)
 
 
