@@ -265,7 +265,7 @@ def _markers(objects: rim.RegistryObjectList) -> dict[str, list[rim.Classificati
 def from_ebrim(objects: rim.RegistryObjectList, profile: Profile) -> tuple[Submission, tuple[Finding, ...]]:
     """The submission in `objects` and what is structurally wrong with it.
 
-    A package without a marker, or with two, is left out of the result and reported.
+    Of a package without a marker, or with two, only the id is in the result; it is reported.
     """
     findings: list[Finding] = []
     report = findings.append
@@ -277,6 +277,7 @@ def from_ebrim(objects: rim.RegistryObjectList, profile: Profile) -> tuple[Submi
     entries = tuple(DocumentEntry(**entry_reader.read(item, beside.get(item.id, ()))) for item in objects.extrinsic_objects)
     sets: list[SubmissionSet] = []
     folders: list[Folder] = []
+    unmarked: list[str] = []
     for package in objects.packages:
         loose = beside.get(package.id, [])
         nodes = {part.node for part in (*package.classifications, *loose)}
@@ -286,6 +287,7 @@ def from_ebrim(objects: rim.RegistryObjectList, profile: Profile) -> tuple[Submi
         elif is_folder and not is_set:
             folders.append(Folder(**folder_reader.read(package, loose)))
         else:
+            unmarked.append(package.id)
             what = "both a submission set and a folder" if is_set else "neither a submission set nor a folder"
             report(finding("package-marker", f"RegistryPackage {shown(package.id)}", f"its classificationNode marks {what}"))
     associations = tuple(
@@ -302,4 +304,4 @@ def from_ebrim(objects: rim.RegistryObjectList, profile: Profile) -> tuple[Submi
                 )
             )
     findings.extend(_check_part_ids(objects, profile))
-    return Submission(tuple(sets), entries, tuple(folders), associations), tuple(findings)
+    return Submission(tuple(sets), entries, tuple(folders), associations, tuple(unmarked)), tuple(findings)

@@ -138,9 +138,13 @@ class Association:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """The objects of one SubmitObjectsRequest. A valid one has exactly one submission set."""
+    """The objects of one SubmitObjectsRequest. A valid one has exactly one submission set.
+
+    `unmarked`: ids of packages that are neither a submission set nor a folder, or both; a valid one has none.
+    """
 
     submission_sets: tuple[SubmissionSet, ...]
     entries: tuple[DocumentEntry, ...] = ()
     folders: tuple[Folder, ...] = ()
     associations: tuple[Association, ...] = ()
+    unmarked: tuple[str, ...] = ()

@@ -32,6 +32,7 @@ class _Index:
         self.sets = {item.entry_uuid for item in submission.submission_sets}
         self.entries = {item.entry_uuid: item for item in submission.entries}
         self.folders = {item.entry_uuid for item in submission.folders}
+        self.unmarked = frozenset(submission.unmarked)
         self.associations = {item.entry_uuid for item in submission.associations}
         self.of_set = {
             item.entry_uuid for item in submission.associations if item.type == types.HAS_MEMBER and item.source in self.sets
@@ -44,6 +45,7 @@ class _Index:
             or object_id in self.sets
             or object_id in self.folders
             or object_id in self.associations
+            or object_id in self.unmarked
         )
 
 

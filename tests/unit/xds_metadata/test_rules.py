@@ -451,6 +451,12 @@ def test_one_thing_in_the_wrong_place_names_one_rule(rule: str, broken: Callable
     assert {(f.rule, f.code) for f in broken().findings()} == {(rule, METADATA)}
 
 
+@pytest.mark.parametrize("nodes", [(), (SUBMISSION_SET_NODE, FOLDER_NODE)])
+def test_references_to_a_package_without_its_marker_are_not_unresolved(nodes: Sequence[str]) -> None:
+    submission, found = from_ebrim(_package(nodes).objects, IHE)
+    assert {f.code for f in (*found, *judge(submission))} == {METADATA}
+
+
 def test_the_wire_form_of_a_valid_submission_has_no_finding() -> None:
     assert from_ebrim(_wire(), IHE)[1] == ()
 
