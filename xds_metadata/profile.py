@@ -38,7 +38,7 @@ class Profile:
     unlisted_signature_codes: bool = False
 
 
-IHE = Profile("ihe", wire=WireTolerances(empty_to=True))
+IHE = Profile("ihe", wire=WireTolerances(unprefixed_must_understand=True, empty_to=True))
 DMP = Profile(
     "dmp",
     wire=WireTolerances(unprefixed_must_understand=True, empty_to=True, soap11_in_mtom_root=True),

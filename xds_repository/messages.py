@@ -83,7 +83,7 @@ def _read_document(element: etree._Element, findings: list[Finding]) -> Provided
     href = include.get("href", "")
     if len(element) != 1 or around.strip(_WHITE) or len(include):
         refuse("document-include", "xop:Include must be its only content")
-    elif not href.startswith("cid:"):
+    elif href[:4].lower() != "cid:":
         refuse("document-href", f"href {shown(href)} is no cid: reference; nothing else is ever fetched")
     else:
         try:

@@ -102,9 +102,9 @@ def _check_value(
         return
     if row.codes == "mime_type":
         problem = check_type(row.type, value, profile.datatypes)
-        if problem is None and not codes.allows("mime_type", value, ""):
-            problem = codes.explain("mime_type", value, "")
         yield from _problem(row, problem, value, label)
+        if problem is None and not codes.allows("mime_type", value, ""):
+            yield finding("code", label, codes.explain("mime_type", value, ""))
         return
     problem = check_type(row.type, value, profile.datatypes)
     yield from _problem(row, problem, value, label)
@@ -125,7 +125,7 @@ def _check_code(row: Attribute, value: Code, label: str, profile: Profile, codes
         return
     if name == "type_code" and profile.unlisted_type_code and codes.knows_scheme(name, value.scheme):
         return
-    yield finding("code", label, f"{row.name}: {codes.explain(name, value.code, value.scheme)}")
+    yield finding("code", label, codes.explain(name, value.code, value.scheme))
 
 
 def _check_author(author: Author, label: str, profile: Profile) -> Iterator[Finding]:

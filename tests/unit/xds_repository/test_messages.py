@@ -61,6 +61,7 @@ def test_text_that_is_no_base64_is_refused(text: str) -> None:
         ("cid:7-1@urn:ihe:iti:xds-b:2007", "7-1@urn:ihe:iti:xds-b:2007"),
         ("cid:compte%20rendu%20%C3%A9.xml", "compte rendu \u00e9.xml"),
         ("cid:a%2Fb", "a/b"),
+        ("CID:d1@a", "d1@a"),
     ],
 )
 def test_references_are_read_decoded(href: str, content_id: str) -> None:
