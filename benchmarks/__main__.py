@@ -54,7 +54,7 @@ def main() -> int:
     finally:
         if options.directory is None:
             shutil.rmtree(directory, ignore_errors=True)
-    report.say(f"\n{report.table()}")
+    report.say(f"\n{report.table()}\n* scaled to a machine where a bare parse with four finds costs 12 µs")
     return 1 if options.strict and not all(budget.met for budget in report.budgets) else 0
 
 

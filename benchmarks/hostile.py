@@ -9,6 +9,7 @@ from benchmarks.load import HEADER, Connection, Work, measure
 from benchmarks.messages import Message, envelope, find_documents, new_unique_id, submit_objects
 from benchmarks.report import Budget, Report
 from benchmarks.server import serving
+from benchmarks.yardsticks import REFERENCE_PARSE, bare_parse
 
 LIMIT = 262_144
 _FIND = "urn:ihe:iti:2007:RegistryStoredQuery"
@@ -101,6 +102,7 @@ def run(report: Report, directory: Path, *, requests: int = 40) -> None:
     with serving(directory / "hostile", workers=1) as server:
         report.say(HEADER)
         worst, name = 0.0, ""
+        bare = bare_parse()
         for each, body in messages():
             work = Work(each, lambda body=body: Message("/registry", _SOAP, body), lambda _: True)  # type: ignore[misc]
             work = _with_status(server.address, work)
@@ -109,7 +111,8 @@ def run(report: Report, directory: Path, *, requests: int = 40) -> None:
             report.say(f"{figures.line()}  HTTP {work.status}, {len(body)} bytes")
             if figures.cpu > worst:
                 worst, name = figures.cpu, each
-    report.add(Budget("a hostile message of 256 kB", worst, 20, "ms CPU", note=f"dearest: {name}"))
+    scaled = worst * REFERENCE_PARSE / bare
+    report.add(Budget("a hostile message of 256 kB", scaled, 20, "ms CPU *", note=f"{worst:.1f} measured; dearest: {name}"))
 
 
 def _with_status(address: tuple[str, int], work: Work) -> Work:

@@ -33,6 +33,9 @@ from database.handle import Database
 from journal.tables import journal_row
 from soap.http import HttpLimits, Server
 
+REFERENCE_PARSE = 12e-6
+"""Seconds that `bare_parse` gives where the budgets in milliseconds were set: times are scaled to it, marked *."""
+
 _BLOCK = 262_144
 _meta = MetaData()
 _stored = Table("stored", _meta, Column("name", String, primary_key=True), Column("path", String), Column("size", Integer))

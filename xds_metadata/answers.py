@@ -12,6 +12,9 @@ from lxml import etree
 from ebrim.model import RegistryError
 from soap.transaction import Outcome
 from xds_metadata.errors import Finding, XdsFailure
+from xds_metadata.from_ebrim import finding
+from xds_metadata.rules.structure import MAX_OBJECTS
+from xmlsafe.namespaces import RIM
 from xmlsafe.schema import Schema
 
 REGISTRY, REPOSITORY = "Registry", "Repository"
@@ -29,6 +32,16 @@ def outcome_of(findings: Iterable[Finding], *, partial: bool = False) -> Outcome
     if "Error" in severities:
         return "partial" if partial else "failure"
     return "warning" if severities else "success"
+
+
+def check_count(body: etree._Element) -> None:
+    """Raise XdsFailure when a submission lists more objects than are ever accepted, before anything looks at each."""
+    for listed in body.iter(f"{{{RIM}}}RegistryObjectList"):
+        loose = len(listed.findall(f"{{{RIM}}}Classification"))
+        objects = len(listed) - loose
+        if max(objects, loose) > MAX_OBJECTS:
+            text = f"{objects} objects and {loose} classifications beside them, {MAX_OBJECTS} of each are allowed"
+            raise XdsFailure(finding("submission-size", "submission", text))
 
 
 def check_schema(schema: Schema, body: etree._Element, code: str) -> None:

@@ -15,7 +15,7 @@ from ebrim.read import read_submit_objects_request
 from ebrim.rs import write_registry_response
 from journal.rows import JournalRow, journal
 from soap.transaction import Body, Call, Transaction
-from xds_metadata.answers import REGISTRY, check_schema, registry_errors
+from xds_metadata.answers import REGISTRY, check_count, check_schema, registry_errors
 from xds_metadata.errors import METADATA_ERROR, XdsFailure, errors
 from xds_metadata.from_ebrim import from_ebrim
 from xds_metadata.patients import key_of_text, patient_column
@@ -32,6 +32,7 @@ ACTION = "urn:ihe:iti:2007:RegisterDocumentSet-b"
 
 def decode(registry: Registry, call: Call) -> Registration:
     """The registration in the body. Raises XdsFailure with every finding that needs no stored data."""
+    check_count(call.body)
     check_schema(registry.schema, call.body, METADATA_ERROR)
     objects = read_submit_objects_request(call.body)
     submission, findings = from_ebrim(objects, registry.profile)

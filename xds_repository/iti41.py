@@ -23,7 +23,7 @@ from ebrim.rs import write_registry_response
 from journal.rows import JournalRow, journal
 from soap.staging import FailedPart
 from soap.transaction import Body, Call, Transaction
-from xds_metadata.answers import REPOSITORY, check_schema, outcome_of, registry_errors
+from xds_metadata.answers import REPOSITORY, check_count, check_schema, outcome_of, registry_errors
 from xds_metadata.errors import METADATA_ERROR, Finding, XdsFailure, errors
 from xds_metadata.from_ebrim import from_ebrim
 from xds_metadata.model import Submission
@@ -54,6 +54,7 @@ class Provided:
 
 def decode(repository: Repository, call: Call) -> Provided:
     """The submission in the body. Raises XdsFailure with every finding that needs neither documents nor stored data."""
+    check_count(call.body)
     check_schema(repository.schema, call.body, METADATA_ERROR)
     request = read_provide_request(call.body)
     submission, findings = from_ebrim(request.objects, repository.profile)
