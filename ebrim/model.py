@@ -96,7 +96,7 @@ class RegistryObjectList:
     """The objects of one message in wire order.
 
     `classifications` are those placed beside the objects instead of inside (`xdsb` markers); `object_refs` the ids of
-    ObjectRef elements.
+    ObjectRef elements; `others` the names of elements that are not read: other objects, and lists nested in a package.
     """
 
     extrinsic_objects: tuple[ExtrinsicObject, ...] = ()
@@ -104,6 +104,7 @@ class RegistryObjectList:
     associations: tuple[Association, ...] = ()
     classifications: tuple[Classification, ...] = ()
     object_refs: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

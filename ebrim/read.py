@@ -162,19 +162,25 @@ def read_object_list(element: etree._Element) -> RegistryObjectList:
     associations: list[Association] = []
     classifications: list[Classification] = []
     refs: list[str] = []
+    others: list[str] = []
     for child in element:
         tag = child.tag
         if tag == _RIM + "ExtrinsicObject":
             extrinsic.append(read_extrinsic_object(child))
         elif tag == _RIM + "RegistryPackage":
             packages.append(read_package(child))
+            others.extend(["RegistryObjectList"] * len(child.findall(REGISTRY_OBJECT_LIST)))
         elif tag == _RIM + "Association":
             associations.append(read_association(child))
         elif tag == _CLASSIFICATION:
             classifications.append(read_classification(child))
         elif tag == _RIM + "ObjectRef":
             refs.append(child.get("id", ""))
-    return RegistryObjectList(tuple(extrinsic), tuple(packages), tuple(associations), tuple(classifications), tuple(refs))
+        elif isinstance(tag, str):
+            others.append(etree.QName(tag).localname)
+    return RegistryObjectList(
+        tuple(extrinsic), tuple(packages), tuple(associations), tuple(classifications), tuple(refs), tuple(others)
+    )
 
 
 def read_submit_objects_request(element: etree._Element) -> RegistryObjectList:

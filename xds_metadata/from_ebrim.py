@@ -303,5 +303,9 @@ def from_ebrim(objects: rim.RegistryObjectList, profile: Profile) -> tuple[Submi
                     f"classifiedObject {shown(target)} is unknown",
                 )
             )
+    for name in dict.fromkeys(objects.others):
+        report(
+            finding("object-kind", "submission", f"a rim:{name} at its place is no object of a submission and is not kept")
+        )
     findings.extend(_check_part_ids(objects, profile))
     return Submission(tuple(sets), entries, tuple(folders), associations, tuple(unmarked)), tuple(findings)

@@ -87,6 +87,13 @@ def test_foreign_elements_and_comments_between_children_are_passed_over() -> Non
     assert objects.object_refs == ("urn:uuid:x",)
 
 
+def test_elements_that_are_not_read_are_named() -> None:
+    text = b'<Organization id="o"/><RegistryPackage id="p"><RegistryObjectList><Association id="a"/></RegistryObjectList>'
+    objects = read.read_object_list(parse(_inside(text + b"</RegistryPackage><!-- a comment --><ExternalIdentifier/>")))
+    assert objects.others == ("Organization", "RegistryObjectList", "ExternalIdentifier")
+    assert (len(objects.packages), objects.associations) == (1, ())
+
+
 def test_a_request_without_objects_reads_as_none() -> None:
     assert read.read_submit_objects_request(parse(f'<SubmitObjectsRequest xmlns="{LCM}"/>'.encode())) == (
         rim.RegistryObjectList()

@@ -431,6 +431,7 @@ WIRE: list[tuple[str, Callable[[], Broken]]] = [
     ),
     ("identifier-name", lambda: _identifier(name=(rim.LocalizedString("patientId"),))),
     ("identifier-name", lambda: _identifier(name=())),
+    ("object-kind", lambda: Broken(replace(_wire(), others=("Organization", "RegistryObjectList")))),
     ("package-marker", lambda: _package(())),
     ("package-marker", lambda: _package((SUBMISSION_SET_NODE, FOLDER_NODE))),
     (
