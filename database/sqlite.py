@@ -92,8 +92,11 @@ class SqliteDatabase(Database):
             return self._writer.submit(fn, timeout)
 
     def write_short(self, fn: Callable[[Connection], T], *, timeout: float = DEFAULT_TIMEOUT) -> T:
-        with self._in_use():
+        self._enter()
+        try:
             return self._writer.submit_short(fn, timeout)
+        finally:
+            self._leave()
 
     def copy_to(self, target: Path) -> None:
         """Write a consistent copy of the database to a new file, durably, while others read and write.

@@ -6,7 +6,7 @@ Rows are inserted only. Their values hold patient identifiers and never go to lo
 from __future__ import annotations
 
 import json
-import secrets
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +17,7 @@ from access_control.decision import Decision
 from database.prepared import Statement
 from journal.tables import journal_row
 
+_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 _INSERT = Statement(lambda _dialect: insert(journal_row))
 
 
@@ -35,7 +36,7 @@ class JournalRow:
 
 def row_id(at: int) -> str:
     """A time-ordered id: 16 hexadecimal digits of microseconds, 16 of chance."""
-    return f"{at:016x}{secrets.token_hex(8)}"
+    return f"{at:016x}{os.urandom(8).hex()}"
 
 
 def row_values(ctx: RequestContext, row: JournalRow) -> dict[str, object]:
@@ -49,7 +50,7 @@ def row_values(ctx: RequestContext, row: JournalRow) -> dict[str, object]:
         "mode": ctx.subject.mode,
         "purpose": ctx.subject.purpose,
         "action": row.action,
-        "objects": json.dumps(row.objects, separators=(",", ":")),
+        "objects": _ENCODE(row.objects),
         "decision": "allowed" if row.decision.allowed else "refused",
         "rule": row.decision.rule,
         "outcome": row.outcome,

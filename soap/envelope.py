@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -49,6 +49,15 @@ def _is_text(value: str | None) -> bool:
     return value is not None and not value.isspace()
 
 
+def _new_message_id() -> str:
+    """A random UUID as uuid.uuid4 makes it, without an object for it: one is made for every answer."""
+    h = os.urandom(16).hex()
+    return f"urn:uuid:{h[:8]}-{h[8:12]}-4{h[13:16]}-{_VARIANT[h[16]]}{h[17:20]}-{h[20:]}"
+
+
+_VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """What is written around every body that travels with one wsa:Action, except the message identifiers."""
@@ -76,7 +85,7 @@ class Frame:
         blocks: Sequence[bytes] = (),
     ) -> tuple[bytes, ...]:
         """The envelope in pieces; the pieces of `body` are handed out as they are. `blocks` are further header blocks."""
-        own = message_id or f"urn:uuid:{uuid.uuid4()}"
+        own = message_id or _new_message_id()
         related = b"<wsa:RelatesTo>%b</wsa:RelatesTo>" % escape(relates_to).encode() if relates_to is not None else b""
         head = b"".join((self.start, escape(own).encode(), self.after_id, related, *blocks, b"</soap:Header><soap:Body>"))
         return (head, *body, b"</soap:Body></soap:Envelope>")

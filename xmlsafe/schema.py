@@ -33,6 +33,8 @@ _OBJECTS: Final = f"{{{RIM}}}RegistryObjectList"
 
 _LARGE: Final = 2000
 """Elements and attributes beyond which an element is validated piece by piece."""
+_FEW: Final = 30
+"""Elements of a message (which have at most 64 attributes each) so few that nothing has to be counted."""
 _DETAILED: Final = 400
 """Elements and attributes that one report gives to xmlschema (about 10 ms)."""
 _PIECE: Final = 256
@@ -87,7 +89,8 @@ class Schema:
         """Whether the document with `element` as its root is valid. An xop:Include as the content of a Document is."""
         compiled = self._compiled
         with _included_content_aside(element):
-            if compiled.size(element) <= _LARGE:
+            few = sum(1 for _ in islice(element.iter(), _FEW + 1)) <= _FEW
+            if few or compiled.size(element) <= _LARGE:
                 return compiled.schema.validate(element)
             return not self._first_faulty_piece(element, compiled)[1]
 
