@@ -19,6 +19,7 @@ from journal.rows import JournalRow, journal
 from soap.transaction import Attachment, Body, Call, Transaction
 from xds_metadata.answers import REPOSITORY, check_schema, outcome_of, registry_errors
 from xds_metadata.errors import Finding, XdsFailure
+from xds_metadata.from_ebrim import shown
 from xds_repository.actor import Repository, refusal, refuse_access
 from xds_repository.documents import STORED, StoredDocument
 from xds_repository.messages import RETRIEVE_ROOT, DocumentRequest, read_retrieve_request, write_retrieve_answer
@@ -73,7 +74,8 @@ def _find(repository: Repository, request: DocumentRequest, findings: list[Findi
         findings.append(
             Finding(
                 "XDSUnknownRepositoryId",
-                f"repositoryUniqueId is not this repository's, {repository.unique_id}",
+                f"{request.unique_id}: repositoryUniqueId {shown(request.repository)} is not this repository's, "
+                f"{repository.unique_id}",
                 request.unique_id,
                 rule="repository-known",
             )
@@ -84,7 +86,12 @@ def _find(repository: Repository, request: DocumentRequest, findings: list[Findi
     document = StoredDocument(*row) if row is not None else None
     if document is None or document.state != STORED:
         findings.append(
-            Finding("XDSDocumentUniqueIdError", "the document is not available", request.unique_id, rule="document-known")
+            Finding(
+                "XDSDocumentUniqueIdError",
+                f"{request.unique_id}: the document is not available",
+                request.unique_id,
+                rule="document-known",
+            )
         )
         return None
     try:
@@ -93,7 +100,7 @@ def _find(repository: Repository, request: DocumentRequest, findings: list[Findi
         findings.append(
             Finding(
                 "Error",
-                "the stored document cannot be read; the operator is told",
+                f"{request.unique_id}: the stored document cannot be read; the operator is told",
                 request.unique_id,
                 rule="document-readable",
             )

@@ -68,6 +68,7 @@ def test_an_unknown_document_alone(side: RepositorySide) -> None:
         ("XDSDocumentUniqueIdError", "1.2.3.4"),
         ("XDSDocumentUniqueIdError", "1.2.3.5"),
     ]
+    assert [e.context.partition(": ")[0] for e in answer.errors] == ["1.2.3.4", "1.2.3.5"]
 
 
 @pytest.mark.parametrize("repository", [f"urn:oid:{samples.REPOSITORY}", "1.2.250.1.999.111", f" {samples.REPOSITORY}"])
@@ -76,7 +77,8 @@ def test_another_repository_is_not_ours(side: RepositorySide, repository: str) -
     (known,) = side.accept(wire.deposit(PDF)).unique_ids
     answer = side.retrieve(known, repository=repository)
     assert (answer.status, answer.codes) == ("Failure", ["XDSUnknownRepositoryId"])
-    assert samples.REPOSITORY in answer.text
+    assert answer.text.startswith(f"{known}: repositoryUniqueId '{repository}' is not")
+    assert answer.text.endswith(samples.REPOSITORY)
 
 
 def test_one_wrong_repository_does_not_spoil_the_rest(side: RepositorySide) -> None:
