@@ -24,8 +24,8 @@ class Code:
 
     @property
     def pair(self) -> str:
-        """The form used in stored queries and index columns: code^^scheme."""
-        return f"{self.code}^^{self.scheme}"
+        """The form used in stored queries and index columns: code^^scheme, an OID without its `urn:oid:`."""
+        return f"{self.code}^^{self.scheme.removeprefix('urn:oid:')}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from ebrim.model import Slot
 from xds_metadata.datatypes import DatatypeError, check_dtm, instant, patient_key
 from xds_metadata.errors import Finding, XdsFailure
 from xds_metadata.from_ebrim import shown
-from xds_metadata.model import ON_DEMAND, STABLE
+from xds_metadata.model import ON_DEMAND, STABLE, Code
 from xds_metadata.patients import key_text
 from xds_registry.stored_queries.literals import MAX_VALUES, LiteralError, read_values
 from xds_registry.vocabulary import ASSOCIATION_TYPE, STATUS_OF_URN, UUID_PREFIX, bare
@@ -51,11 +51,11 @@ def as_status(value: str) -> int | None:
 
 
 def as_code(value: str) -> str:
-    """`code^^scheme`; a display name between the carets is ignored."""
+    """`code^^scheme`, an OID with or without `urn:oid:`; a display name between the carets is ignored."""
     parts = value.split("^")
     if len(parts) != 3 or not parts[0] or not parts[2]:
         raise ParameterError("expected 'code^^codingScheme'")
-    return as_text(f"{parts[0]}^^{parts[2]}")
+    return as_text(Code(parts[0], parts[2]).pair)
 
 
 def as_time(value: str) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from ebrim import model as rim
 from tests import samples as s
-from tests.registry_side import find_documents, quoted
+from tests.registry_side import Side, find_documents, quoted
 from tests.unit.xds_registry.stored_queries.content import ACCESSION, AUTHOR_TWO, ORDER, Content
-from xds_metadata.model import APPROVED, DEPRECATED, ON_DEMAND, STABLE
+from xds_metadata.model import APPROVED, DEPRECATED, ON_DEMAND, STABLE, Code
 
 E = "$XDSDocumentEntry"
 CURRENT = ["addendum", "dated", "new"]
@@ -141,3 +142,13 @@ def test_names_in_another_normal_form_match(content: Content) -> None:
         (f"{E}ClassCode", _code("caf\u00e9")),
     ):
         assert len(content.side.find("FindDocuments", find_documents(patient, filter_)).ids) == 1
+
+
+def test_a_scheme_is_the_same_oid_with_and_without_its_urn(side: Side) -> None:
+    entry = s.entry(class_code=Code("prefixed", "urn:oid:1.2.3", "Prefixed"))
+    side.accept(s.submission(entry))
+    for scheme in ("1.2.3", "urn:oid:1.2.3"):
+        answer = side.find("FindDocuments", [*find_documents(), (f"{E}ClassCode", quoted(f"prefixed^^{scheme}"))])
+        assert answer.ids == (side.document(entry.unique_id or "").id,)
+    stored = side.document(entry.unique_id or "")
+    assert rim.Slot("codingScheme", ("urn:oid:1.2.3",)) in [slot for c in stored.classifications for slot in c.slots]

@@ -116,7 +116,7 @@ def test_forms_of_values() -> None:
     assert as_patient(s.PATIENT) == patient_column(s.PATIENT)
     assert as_patient(f"PAT1^^^&{s.AUTHORITY}&ISO^NH") == patient_column(s.PATIENT)
     assert (as_status(APPROVED), as_status("x")) == (1, None)
-    assert as_code("a^^b") == as_code("a^name^b") == "a^^b"
+    assert as_code("a^^b") == as_code("a^name^b") == as_code("a^^urn:oid:b") == "a^^b"
     assert as_time("2024") == "20240101000000"
     assert (as_object_type(STABLE), as_object_type(ON_DEMAND), as_object_type("x")) == (1, 2, None)
     assert as_uuid("urn:uuid:abc") == "abc"
