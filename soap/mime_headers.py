@@ -111,7 +111,10 @@ def read_boundary(media_type: MediaType) -> bytes:
     if boundary is None:
         raise MimeError("boundary-missing", "Content-Type: multipart without boundary parameter, expected one")
     if _BOUNDARY.fullmatch(boundary) is None:
-        raise MimeError("boundary", f"Content-Type: boundary of {len(boundary)} characters, expected 1 to 70 printable ones")
+        raise MimeError(
+            "boundary",
+            f"Content-Type: boundary of {len(boundary)} characters, expected 1 to 70 printable ones, no blank at the ends",
+        )
     return boundary.encode("ascii")
 
 
