@@ -54,7 +54,7 @@ def _check_object(
         value = getattr(item, row.field)
         need = row.provide if actor == PROVIDE else row.register
         if value in (None, "", ()) or value is False:
-            if need == R and row.place is not Place.XML:
+            if need == R and (row.place is not Place.XML or row.field == "entry_uuid"):
                 yield finding("required", label, f"{row.name} is required and missing")
             continue
         if need == X:

@@ -203,6 +203,7 @@ RULES: list[tuple[str, str, Callable[[], Sequence[Finding]]]] = [
     ("object-type", METADATA, lambda: _entry(object_type=ON_DEMAND)),
     ("object-type", METADATA, lambda: _entry(object_type=SUBMISSION_SET_NODE)),
     ("required", METADATA, lambda: _folder(title="")),
+    ("required", METADATA, lambda: _entry(entry_uuid="")),
     ("forbidden", METADATA, lambda: _entry(limited_metadata=True)),
     ("forbidden", METADATA, lambda: _relation(types.RPLC, previous_version="1")),
     ("length", METADATA, lambda: _entry(title="t" * 128)),
