@@ -34,7 +34,7 @@ from xds_metadata.rules.values import PROVIDE
 from xds_repository.actor import Repository, refusal, refuse_access
 from xds_repository.documents import PENDING, STORED, StoredDocument, forget_pending, put_documents
 from xds_repository.matching import Matched, check_parts, check_received, fill_in, match
-from xds_repository.messages import PROVIDE_ROOT, read_provide_request
+from xds_repository.messages import PROVIDE_ROOT, drop_content_type_hints, read_provide_request
 from xds_repository.ports import RegistryNotAvailable
 from xds_repository.staging import StagedFile
 from xds_repository.store import StoreUnavailable
@@ -55,6 +55,7 @@ class Provided:
 def decode(repository: Repository, call: Call) -> Provided:
     """The submission in the body. Raises XdsFailure with every finding that needs neither documents nor stored data."""
     check_count(call.body)
+    drop_content_type_hints(call.body)
     check_schema(repository.schema, call.body, METADATA_ERROR)
     request = read_provide_request(call.body)
     submission, findings = from_ebrim(request.objects, repository.profile)

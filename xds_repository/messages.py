@@ -8,6 +8,7 @@ from __future__ import annotations
 import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 from urllib.parse import quote, unquote
 
 from lxml import etree
@@ -18,13 +19,17 @@ from ebrim.rs import write_registry_response, write_submit_objects_request
 from ebrim.write import attribute, text
 from xds_metadata.errors import METADATA_ERROR, Finding, XdsFailure
 from xds_metadata.from_ebrim import shown
-from xmlsafe.namespaces import XDS, XOP
+from xmlsafe.namespaces import XDS, XMIME, XMIME_2005, XOP
 
 PROVIDE_ROOT = f"{{{XDS}}}ProvideAndRegisterDocumentSetRequest"
 RETRIEVE_ROOT = f"{{{XDS}}}RetrieveDocumentSetRequest"
 _DOCUMENT = f"{{{XDS}}}Document"
 _INCLUDE = f"{{{XOP}}}Include"
 _REQUEST = f"{{{XDS}}}DocumentRequest"
+_CONTENT_TYPE_HINTS = {"draft": XMIME, "final": XMIME_2005}
+_hinted = etree.XPath(
+    "xds:Document[@draft:contentType or @final:contentType]", namespaces={"xds": XDS, **_CONTENT_TYPE_HINTS}
+)
 _WHITE = " \t\r\n"
 _PLAIN = "@"
 """Stands in our own Content-IDs and needs no escape in a cid: some receivers compare without decoding."""
@@ -45,6 +50,13 @@ class ProvideRequest:
 
     objects: RegistryObjectList
     documents: tuple[ProvidedDocument, ...]
+
+
+def drop_content_type_hints(body: etree._Element) -> None:
+    """Take xmime:contentType off the documents: some MTOM stacks write it, the schema does not know it, nothing reads it."""
+    for document in cast(list[etree._Element], _hinted(body)):
+        for namespace in _CONTENT_TYPE_HINTS.values():
+            document.attrib.pop(f"{{{namespace}}}contentType", "")
 
 
 def read_provide_request(body: etree._Element) -> ProvideRequest:

@@ -119,6 +119,18 @@ def test_a_wrong_hash_or_size_is_refused(side: RepositorySide, changes: dict[str
     assert side.registry.documents(sent.unique_ids[0]) == ()
 
 
+@pytest.mark.parametrize("namespace", ["http://www.w3.org/2004/11/xmlmime", "http://www.w3.org/2005/05/xmlmime"])
+def test_a_hint_of_the_content_type_is_ignored(side: RepositorySide, namespace: str) -> None:
+    sent = wire.deposit()
+    body = wire.provide_body(sent.submission, (sent.submission.entries[0].entry_uuid, wire.include("cid:document1@wire")))
+    hinted = body.replace(b"<x:Document ", f'<x:Document xmlns:m="{namespace}" m:contentType="image/png" '.encode())
+    assert hinted != body
+    answer = side.send(side.iti41, hinted, {"document1@wire": side.staged(PDF, "document1@wire")})
+    assert (answer.status, answer.codes) == ("Success", [])
+    other = body.replace(b"<x:Document ", f'<x:Document xmlns:m="{namespace}" m:other="image/png" '.encode())
+    assert side.send(side.iti41, other).codes == ["XDSRepositoryMetadataError"]
+
+
 def test_an_entry_without_a_document_is_named(side: RepositorySide) -> None:
     sent = wire.deposit(PDF, PDF)
     first = sent.submission.entries[0].entry_uuid
