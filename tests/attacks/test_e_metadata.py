@@ -259,7 +259,7 @@ def test_e8_addenda_in_a_ring_fall_together(side: Side) -> None:
 def test_e8_too_many_objects(side: Side) -> None:
     entry, owner = s.entry(), s.submission_set()
     links = [s.link(types.APND, entry.entry_uuid, s.new_uuid()) for _ in range(1001)]
-    assert "1000 are allowed" in _refused(side, s.submission(entry, links=links, owner=owner))
+    assert "1000 of each are allowed" in _refused(side, s.submission(entry, links=links, owner=owner))
     assert "100 are allowed" in _refused(side, s.submission(*(s.entry() for _ in range(101))))
     authors = tuple(s.author(f"{n}^X") for n in range(1000))
     assert "100 are allowed" in _refused(side, s.submission(s.entry(authors=authors)))
