@@ -477,7 +477,7 @@ def test_a_cancelled_request_discards_its_parts(tmp_path: Path) -> None:
             raise AssertionError(message)
 
         with ThreadPoolExecutor(1) as pool:
-            app = create_app(Recorder(), folder, lambda path, query: None, BodyLimits(), pool)
+            app = create_app(Recorder(), folder, lambda path, query, host: None, BodyLimits(), pool)
             scope = {
                 "type": "http",
                 "method": "POST",
@@ -499,7 +499,7 @@ def test_a_cancelled_request_discards_its_parts(tmp_path: Path) -> None:
 
 def test_only_http_is_served(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as pool:
-        app = create_app(Recorder(), Folder(tmp_path), lambda path, query: None, BodyLimits(), pool)
+        app = create_app(Recorder(), Folder(tmp_path), lambda path, query, host: None, BodyLimits(), pool)
         with pytest.raises(ValueError, match="only http is served"):
             asyncio.run(app({"type": "websocket"}, None, None))  # type: ignore[arg-type]
 
