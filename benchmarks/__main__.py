@@ -6,6 +6,7 @@ import argparse
 import os
 import platform
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -40,6 +41,7 @@ def main() -> int:
     if unknown:
         parser.error(f"{unknown[0]}: not a part; there are {', '.join(PARTS)}")
     directory = Path(tempfile.mkdtemp(prefix="liasse-bench-")) if options.directory is None else options.directory
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(143))  # servers are stopped on the way out
     report = Report()
     report.say(
         f"Python {platform.python_version()}, SQLite {sqlite_engine().version}, {os.cpu_count()} processors, "
