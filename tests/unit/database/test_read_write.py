@@ -194,7 +194,6 @@ def _start_writer(url: str, name: str, rounds: int) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-@pytest.mark.proof
 def test_two_processes_with_eight_threads_each(database: Database, database_url: str) -> None:
     writers = [_start_writer(database_url, name, 15) for name in ("a", "b")]
     acknowledged = [line for writer in writers for line in writer.communicate(timeout=120)[0].split()]
@@ -203,6 +202,7 @@ def test_two_processes_with_eight_threads_each(database: Database, database_url:
     assert count(database) == 4 * len(acknowledged)
 
 
+@pytest.mark.proof
 def test_kill_9_loses_nothing_acknowledged_and_leaves_nothing_half(database: Database, database_url: str) -> None:
     rounds = 30 if os.environ.get("LIASSE_PROOF") == "1" else 4
     for attempt in range(rounds):
