@@ -9,11 +9,14 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
 
 from sqlalchemy import Connection, insert
 
 from access_control.context import RequestContext
 from access_control.decision import Decision
+from access_control.subject import Subject
 from database.prepared import Statement
 from journal.tables import journal_row
 
@@ -23,7 +26,10 @@ _INSERT = Statement(lambda _dialect: insert(journal_row))
 
 @dataclass(frozen=True, slots=True)
 class JournalRow:
-    """What is recorded. `objects` are (kind, id) pairs; `outcome` is Success, PartialSuccess, Failure or Fault."""
+    """What is recorded. `objects` are (kind, id) pairs; `outcome` is Success, PartialSuccess, Failure or Fault.
+
+    `evidence` is not a column: it gives the serialised query to those who also record elsewhere.
+    """
 
     patient: str
     action: str
@@ -32,6 +38,19 @@ class JournalRow:
     outcome: str
     request_digest: str = ""
     detail: str = ""
+    evidence: Callable[[], bytes] | None = None
+
+
+class Record(Protocol):
+    """How actors record an access or a refusal: a function of statements for the write that it reports.
+
+    `once` is False where a repeated message is answered as the first time was. What is inserted beside the rows is the
+    business of whoever composed the server.
+    """
+
+    def __call__(
+        self, ctx: RequestContext, rows: Sequence[JournalRow], *, once: bool = True
+    ) -> Callable[[Connection], None]: ...
 
 
 def row_id(at: int) -> str:
@@ -57,12 +76,30 @@ def row_values(ctx: RequestContext, row: JournalRow) -> dict[str, object]:
         "message_id": ctx.message_id,
         "request_digest": row.request_digest,
         "peer": ctx.peer,
-        "detail": row.detail,
+        "detail": row.detail or _caller(ctx.subject),
     }
 
 
-def journal(ctx: RequestContext, rows: Sequence[JournalRow]) -> Callable[[Connection], None]:
-    """A function of statements that inserts `rows`, to be run inside a write."""
+@lru_cache(maxsize=1024)
+def _caller(subject: Subject) -> str:
+    """What a row says of a proved caller beyond its columns, as JSON; empty for others."""
+    if not subject.digest:
+        return ""
+    told = {
+        "name": subject.name,
+        "issuer": subject.issuer,
+        "roles": [str(role) for role in subject.roles],
+        "structure": subject.structure,
+        "reason": subject.reason,
+        "confidentiality": subject.confidentiality,
+        "assertion": subject.digest,
+        "certificate": subject.certificate,
+    }
+    return _ENCODE({key: value for key, value in told.items() if value})
+
+
+def journal(ctx: RequestContext, rows: Sequence[JournalRow], *, once: bool = True) -> Callable[[Connection], None]:  # noqa: ARG001
+    """The plain Record: a function of statements that inserts `rows` and nothing else."""
     values = [row_values(ctx, row) for row in rows]
 
     def insert_rows(connection: Connection) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 PACKAGES = (
     "access_control",
+    "atna",
     "cda",
     "conformance",
     "database",
@@ -17,4 +18,5 @@ PACKAGES = (
     "xds_registry",
     "xds_repository",
     "xmlsafe",
+    "xua",
 )

@@ -12,7 +12,7 @@ from soap._spyne import AnyXml, Application, ServiceBase, rpc
 from soap.envelope import Frame
 from soap.faults import Fault, internal_error
 from soap.protocol import TNS, Route, Soap12Protocol
-from soap.transaction import Body, Call, Transaction, WireTolerances
+from soap.transaction import Authenticate, Body, Call, Transaction, WireTolerances
 
 _LOG = logging.getLogger("liasse.soap")
 _LONGEST_LOGGED_ID = 100
@@ -24,7 +24,10 @@ class DescriptorError(ValueError):
 
 
 def build_application(
-    transactions: Iterable[Transaction], endpoints: Mapping[str, str], tolerances: WireTolerances
+    transactions: Iterable[Transaction],
+    endpoints: Mapping[str, str],
+    tolerances: WireTolerances,
+    authenticate: Authenticate | None = None,
 ) -> Application:
     """Generate the services. `endpoints` maps request paths to endpoint names. Raises DescriptorError on a contradiction."""
     transactions = tuple(transactions)
@@ -38,7 +41,7 @@ def build_application(
         services,
         tns=TNS,
         name="Liasse",
-        in_protocol=Soap12Protocol(endpoints, routes, tolerances),
+        in_protocol=Soap12Protocol(endpoints, routes, tolerances, authenticate),
         out_protocol=Soap12Protocol(endpoints, routes, tolerances),
     )
 

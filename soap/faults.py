@@ -55,7 +55,8 @@ class Fault(Exception):
 
     `subcode` is outermost first; `reason` is English and may quote the request; `detail` is serialised XML in which the
     prefixes soap and wsa are declared; `not_understood` names the header blocks of a MustUnderstand fault; `soap11` asks for
-    an envelope of SOAP 1.1, which only a VersionMismatch needs. `status` is the HTTP status.
+    an envelope of SOAP 1.1, which only a VersionMismatch needs. `status` is the HTTP status. `rule` says which of our rules
+    refused; it is for the journal and never sent.
 
     Source: SOAP 1.2 part 1, section 5.4.
     """
@@ -69,6 +70,7 @@ class Fault(Exception):
         status: int = 500,
         not_understood: tuple[QName, ...] = (),
         soap11: bool = False,
+        rule: str = "",
     ) -> None:
         super().__init__(reason)
         self.code = code
@@ -78,6 +80,7 @@ class Fault(Exception):
         self.status = status
         self.not_understood = not_understood
         self.soap11 = soap11
+        self.rule = rule
 
     @property
     def label(self) -> str:

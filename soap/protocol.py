@@ -14,7 +14,7 @@ from soap._spyne import Soap12
 from soap.addressing import Addressing, find_message_id, read_addressing
 from soap.envelope import Frame, read_envelope
 from soap.faults import Fault, QName, action_not_supported, internal_error, quote, sender, write_fault
-from soap.transaction import Body, Call, Incoming, Reply, Transaction, WireTolerances
+from soap.transaction import Authenticate, Body, Call, Incoming, Reply, Transaction, WireTolerances
 from xmlsafe import MESSAGE, XmlError, parse
 from xmlsafe.namespaces import SOAP11, SOAP12, WSA
 
@@ -46,13 +46,19 @@ class Route:
 class Soap12Protocol(Soap12):  # type: ignore[misc]
     """spyne protocol over the routes of one server. The exchange travels as the `udc` of spyne's context.
 
-    `endpoints` maps request paths to endpoint names; `routes` maps (endpoint name, action) to what serves it.
+    `endpoints` maps request paths to endpoint names; `routes` maps (endpoint name, action) to what serves it;
+    `authenticate` is asked who calls, once the message was dispatched and before its body is decoded.
     """
 
     def __init__(
-        self, endpoints: Mapping[str, str], routes: Mapping[tuple[str, str], Route], tolerances: WireTolerances
+        self,
+        endpoints: Mapping[str, str],
+        routes: Mapping[tuple[str, str], Route],
+        tolerances: WireTolerances,
+        authenticate: Authenticate | None = None,
     ) -> None:
         super().__init__()
+        self._authenticate = authenticate
         self._endpoints = endpoints
         self._routes = routes
         self._tolerances = tolerances
@@ -108,13 +114,16 @@ class Soap12Protocol(Soap12):  # type: ignore[misc]
             reply_to=addressing.reply_to,
             body=ctx.in_body_doc,
             security=addressing.security,
+            message=ctx.in_string[0],
         )
         return self.app.interface.service_method_map[route.method]
 
     def deserialize(self, ctx: Any, message: str) -> None:  # noqa: ARG002
-        """Let the transaction decode the body. What it raises becomes spyne's `in_error`."""
+        """Learn who calls, then let the transaction decode the body. What either raises becomes spyne's `in_error`."""
         call = ctx.udc.call
         try:
+            if self._authenticate is not None:
+                call.caller = self._authenticate(call)
             call.request = call.transaction.decode(call)
         except Exception as error:
             ctx.in_error = error

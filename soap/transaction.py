@@ -7,6 +7,7 @@ answered without reading the documents that follow.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -86,7 +87,8 @@ class Call:
     """One exchange in the hands of a transaction.
 
     `request` is what `decode` returned; `parts` are filled before `handle`, by Content-ID. `security` is the wsse:Security
-    header element, if any. `deadline` is a monotonic time in seconds after which nobody waits for the answer.
+    header element, if any; `message` the bytes it was parsed from; `caller` what the server's `authenticate` made of them.
+    `deadline` is a monotonic time in seconds after which nobody waits for the answer.
     """
 
     transaction: Transaction
@@ -96,9 +98,23 @@ class Call:
     reply_to: str | None
     body: etree._Element
     security: etree._Element | None = None
+    message: bytes = b""
+    caller: Any = None
     request: Any = None
     parts: Mapping[str, Part] = field(default_factory=dict)
     deadline: float | None = None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the message's root part, lower-case hexadecimal."""
+        return hashlib.sha256(self.message).hexdigest()
+
+
+OnFault = Callable[["Call", Exception], None]
+"""Is told of the fault that a dispatched call is answered with, before it is sent. May block."""
+
+Authenticate = Callable[[Call], Any]
+"""Says who calls, before the body is decoded; a Fault that it raises is the answer. May block."""
 
 
 @dataclass(frozen=True, slots=True)

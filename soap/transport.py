@@ -14,7 +14,18 @@ from soap._spyne import MethodContext, ServerBase
 from soap.application import answer_error, build_application, report_defect
 from soap.faults import Fault, write_fault
 from soap.protocol import OpenExchange
-from soap.transaction import Body, Exchange, Incoming, Outcome, Part, Reply, Transaction, WireTolerances
+from soap.transaction import (
+    Authenticate,
+    Body,
+    Exchange,
+    Incoming,
+    OnFault,
+    Outcome,
+    Part,
+    Reply,
+    Transaction,
+    WireTolerances,
+)
 
 
 class _Context(MethodContext):  # type: ignore[misc]
@@ -31,7 +42,8 @@ class Server(ServerBase):  # type: ignore[misc]
     """The SoapServer of a set of transactions. Safe for concurrent calls.
 
     `endpoints` maps request paths to endpoint names, so that one endpoint can have several paths; without it every endpoint
-    is found at the path that is its name.
+    is found at the path that is its name. `authenticate` says who calls; without it nobody is asked.
+    `on_fault` is told of every fault that a dispatched call is answered with, before it is sent.
     """
 
     transport = "urn:liasse:soap:transport"
@@ -41,10 +53,13 @@ class Server(ServerBase):  # type: ignore[misc]
         transactions: Iterable[Transaction],
         endpoints: Mapping[str, str] | None = None,
         tolerances: WireTolerances | None = None,
+        authenticate: Authenticate | None = None,
+        on_fault: OnFault | None = None,
     ) -> None:
         transactions = tuple(transactions)
+        self._on_fault = on_fault
         paths = dict(endpoints) if endpoints is not None else {t.endpoint: t.endpoint for t in transactions}
-        super().__init__(build_application(transactions, paths, tolerances or WireTolerances()))
+        super().__init__(build_application(transactions, paths, tolerances or WireTolerances(), authenticate))
 
     def open(self, root: bytes, incoming: Incoming) -> OpenExchange:
         """First phase: parse, addressing, dispatch, decode. `reply` of the result is set where it ends here."""
@@ -93,6 +108,14 @@ class Server(ServerBase):  # type: ignore[misc]
             context.out_object = [answer]
         self._write(context)
 
+    def _note(self, exchange: OpenExchange, fault: Fault) -> None:
+        if self._on_fault is None or exchange.call is None:
+            return
+        try:
+            self._on_fault(exchange.call, fault)
+        except Exception as error:
+            report_defect(error, _number(exchange), exchange.message_id)
+
     def _write(self, context: Any) -> None:
         """Serialise; what was parsed is dropped before the answer is sent.
 
@@ -102,6 +125,7 @@ class Server(ServerBase):  # type: ignore[misc]
         self.get_out_string(context)
         answer = context.out_document
         if isinstance(answer, Fault):
+            self._note(exchange, answer)
             exchange.reply = _fault_reply(exchange, answer, tuple(context.out_string))
         else:
             exchange.reply = _reply(exchange, answer, tuple(context.out_string))

@@ -24,7 +24,8 @@ _REPOSITORY_SLOTS = frozenset({"hash", "size", "repositoryUniqueId"})
 class Registration:
     """One submission, complete and checked against the metadata rules.
 
-    `digest` recognises a retry; `sender` says whose. `effects` are run with the registration or not at all.
+    `digest` recognises a retry; `sender` says whose. `effects` are run with the registration or not at all;
+    `replay_effects` in their place when it turns out to be a retry, which is answered as the first time was.
     """
 
     objects: RegistryObjectList
@@ -32,6 +33,7 @@ class Registration:
     digest: str
     sender: str
     effects: tuple[Effect, ...] = field(default=())
+    replay_effects: tuple[Effect, ...] = field(default=())
 
 
 def _without_repository_slots(slots: Iterable[Slot]) -> tuple[Slot, ...]:

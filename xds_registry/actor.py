@@ -17,6 +17,7 @@ from access_control.scope import Scope
 from database.errors import ConstraintViolated, DatabaseBusy, DatabaseError, DatabaseFull, OutcomeUnknown
 from database.handle import Database
 from ebrim.rs import write_registry_response
+from journal.rows import Record, journal
 from xds_metadata.answers import REGISTRY
 from xds_metadata.codes import CodeSets
 from xds_metadata.errors import Finding, XdsFailure
@@ -55,7 +56,10 @@ class RegistrySettings:
 
 @dataclass(frozen=True)
 class Registry:
-    """The actor: its store, its policy, its dialect. `clock` gives microseconds since 1970 UTC."""
+    """The actor: its store, its policy, its dialect. `clock` gives microseconds since 1970 UTC.
+
+    `record` writes down what was done for whom.
+    """
 
     database: Database
     policy: AccessPolicy
@@ -65,6 +69,7 @@ class Registry:
     settings: RegistrySettings
     clock: Callable[[], int]
     selector: Selector
+    record: Record = journal
 
     def register(self, ctx: RequestContext, request: Registration) -> bytes:
         """Store one submission, all or nothing, and return the ebRS answer: that of the first time for a retry.
@@ -100,7 +105,7 @@ class Registry:
                 )
                 rows = Rows({name: list(values) for name, values in prepared.tables.items()})
                 write.carry_out(connection, assigned, facts, rows, retry, now)
-            for effect in request.effects:
+            for effect in request.effects if stored is None else request.replay_effects:
                 effect(connection)
             return answer if stored is None else stored
 

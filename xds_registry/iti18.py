@@ -10,22 +10,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lxml import etree
 from sqlalchemy.engine.interfaces import DBAPICursor
 
 from access_control.from_call import context_of
 from access_control.policy import Action, Target
+from access_control.refusal import refuse_access
 from ebrim.model import AdhocQuery
 from ebrim.read import read_adhoc_query_request
 from ebrim.rs import write_query_answer, write_query_failure
 from ebrim.write import write_object_ref
-from journal.rows import JournalRow, journal
+from journal.rows import JournalRow
 from soap.transaction import Body, Call, Transaction
 from xds_metadata.answers import REGISTRY, check_schema, registry_errors
 from xds_metadata.errors import Finding, XdsFailure
 from xds_metadata.patients import key_of_text
 from xds_registry.actor import Registry
 from xds_registry.found import Found
-from xds_registry.refusals import refusal, refuse_access
+from xds_registry.refusals import refusal
 from xds_registry.select import serialise
 from xds_registry.stored_queries import QUERIES, Plan, StoredQuery
 from xds_registry.stored_queries.parameters import bind
@@ -87,8 +89,12 @@ def handle(registry: Registry, call: Call) -> Body:
         _check_answer(request, found, limit)
         pieces = encode(registry, cursor, found) if request.leaves else references(found)
     name = request.query.name
-    rows = [JournalRow(patient, "query", (("query", name),), decision, "Success") for patient in patients or ("",)]
-    registry.database.write_short(journal(ctx, rows))
+    digest, evidence = call.digest, lambda: etree.tostring(call.body)
+    rows = [
+        JournalRow(patient, "query", (("query", name),), decision, "Success", digest, evidence=evidence)
+        for patient in patients or ("",)
+    ]
+    registry.database.write_short(registry.record(ctx, rows))
     return Body(write_query_answer(pieces))
 
 

@@ -7,13 +7,17 @@ Source: IHE ITI TF-2 3.42.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
-from access_control.from_call import context_of
+from sqlalchemy import Connection
+
+from access_control.from_call import context_of, sender_of
 from access_control.policy import Action, Target
+from access_control.refusal import refuse_access
 from ebrim.read import read_submit_objects_request
 from ebrim.rs import write_registry_response
-from journal.rows import JournalRow, journal
+from journal.rows import JournalRow
 from soap.transaction import Body, Call, Transaction
 from xds_metadata.answers import REGISTRY, check_count, check_schema, registry_errors
 from xds_metadata.errors import METADATA_ERROR, XdsFailure, errors
@@ -24,7 +28,7 @@ from xds_metadata.rules import check_submission
 from xds_metadata.rules.values import REGISTER
 from xds_registry import lifecycle
 from xds_registry.actor import MICROSECONDS, Registry
-from xds_registry.refusals import refusal, refuse_access
+from xds_registry.refusals import refusal
 from xmlsafe.namespaces import LCM
 
 ACTION = "urn:ihe:iti:2007:RegisterDocumentSet-b"
@@ -40,7 +44,7 @@ def decode(registry: Registry, call: Call) -> Registration:
     findings += check_submission(submission, REGISTER, registry.profile, registry.codes, now)
     if errors(findings):
         raise XdsFailure(findings)
-    sender = submission.submission_sets[0].source_id or ""
+    sender = sender_of(call, submission.submission_sets[0].source_id or "")
     return Registration(objects, submission, submission_digest(objects), sender)
 
 
@@ -55,10 +59,12 @@ def handle(registry: Registry, call: Call) -> Body:
     refuse_access(decision)
     owner = patient_column(request.submission.submission_sets[0].patient_id)
     row = JournalRow(owner, "register", objects, decision, "Success", request.digest)
-    effects = (*request.effects, journal(ctx, [row]))
-    answer = registry.register(
-        ctx, Registration(request.objects, request.submission, request.digest, request.sender, effects)
-    )
+
+    def again(connection: Connection) -> None:
+        registry.record(ctx, [row], once=False)(connection)
+
+    effects = (registry.record(ctx, [row]),)
+    answer = registry.register(ctx, replace(request, effects=effects, replay_effects=(again,)))
     return Body((answer,))
 
 

@@ -11,21 +11,12 @@ from collections.abc import Sequence
 from access_control.decision import Decision
 from access_control.from_call import context_of
 from database.errors import DatabaseError
-from journal.rows import JournalRow, journal
-from soap.faults import Fault, FaultCode, QName
+from journal.rows import JournalRow
 from soap.transaction import Call
 from xds_metadata.errors import Finding, XdsFailure
 from xds_registry.actor import Registry, store_failure
 
 _log = logging.getLogger("liasse.registry")
-_DMP_FAULT = "urn:liasse:fault"
-
-
-def refuse_access(decision: Decision) -> None:
-    """Raise the fault of a decision that does not allow."""
-    if not decision.allowed:
-        subcode = [QName(_DMP_FAULT, decision.code)] if decision.code else []
-        raise Fault(FaultCode.SENDER, "access denied", *subcode)
 
 
 def refusal(registry: Registry, call: Call, error: Exception, action: str) -> Sequence[Finding] | None:
@@ -37,10 +28,10 @@ def refusal(registry: Registry, call: Call, error: Exception, action: str) -> Se
     else:
         return None
     rules = ",".join(dict.fromkeys(f.rule or f.code for f in findings))[:200]
-    row = JournalRow("", action, (), Decision(allowed=False, rule=rules), "Failure")
+    row = JournalRow("", action, (), Decision(allowed=False, rule=rules), "Failure", call.digest)
     if not isinstance(error, DatabaseError):
         try:
-            registry.database.write(journal(context_of(call, registry.clock), [row]))
+            registry.database.write(registry.record(context_of(call, registry.clock), [row], once=False))
         except DatabaseError as failure:
             _log.warning("refusal not journaled", extra={"transaction": call.transaction.number, "code": failure.code})
     _log.info("refused", extra={"transaction": call.transaction.number, "message_id": call.message_id, "rule": rules})

@@ -15,8 +15,7 @@ from access_control.policy import AccessPolicy
 from database.errors import DatabaseBusy, DatabaseError, DatabaseFull
 from database.handle import Database
 from database.prepared import Prepared
-from journal.rows import JournalRow, journal
-from soap.faults import Fault, FaultCode
+from journal.rows import JournalRow, Record, journal
 from soap.transaction import Call
 from xds_metadata.codes import CodeSets
 from xds_metadata.errors import Finding, XdsFailure
@@ -34,7 +33,7 @@ class Repository:
     """The actor: its store, its registry, its dialect. `clock` gives microseconds since 1970 UTC.
 
     `unique_id` is the repositoryUniqueId. `content_check` is None where documents are not judged. `most_documents` limits
-    one retrieval.
+    one retrieval. `record` writes down what was done for whom.
     """
 
     unique_id: str
@@ -49,12 +48,7 @@ class Repository:
     find_one: Prepared
     content_check: ContentCheck | None = None
     most_documents: int = 1000
-
-
-def refuse_access(decision: Decision) -> None:
-    """Raise the fault of a decision that does not allow."""
-    if not decision.allowed:
-        raise Fault(FaultCode.SENDER, "access denied")
+    record: Record = journal
 
 
 def failure_findings(error: Exception) -> Sequence[Finding] | None:
@@ -81,9 +75,9 @@ def refusal(repository: Repository, call: Call, error: Exception, action: str) -
         return None
     rules = ",".join(dict.fromkeys(f.rule or f.code for f in findings))[:200]
     if not isinstance(error, DatabaseError):
-        row = JournalRow("", action, (), Decision(allowed=False, rule=rules), "Failure")
+        row = JournalRow("", action, (), Decision(allowed=False, rule=rules), "Failure", call.digest)
         try:
-            repository.database.write(journal(context_of(call, repository.clock), [row]))
+            repository.database.write(repository.record(context_of(call, repository.clock), [row], once=False))
         except DatabaseError as failure:
             _log.warning("refusal not journaled", extra={"transaction": call.transaction.number, "code": failure.code})
     _log.info("refused", extra={"transaction": call.transaction.number, "message_id": call.message_id, "rule": rules})

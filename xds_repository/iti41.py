@@ -18,9 +18,10 @@ from access_control.context import RequestContext
 from access_control.decision import Decision
 from access_control.from_call import context_of
 from access_control.policy import Action, Target
+from access_control.refusal import refuse_access
 from ebrim import model as rim
 from ebrim.rs import write_registry_response
-from journal.rows import JournalRow, journal
+from journal.rows import JournalRow
 from soap.staging import FailedPart
 from soap.transaction import Body, Call, Transaction
 from xds_metadata.answers import REPOSITORY, check_count, check_schema, outcome_of, registry_errors
@@ -31,7 +32,7 @@ from xds_metadata.patients import key_of_text, patient_column
 from xds_metadata.registration import Effect, Registration, submission_digest
 from xds_metadata.rules import check_submission
 from xds_metadata.rules.values import PROVIDE
-from xds_repository.actor import Repository, refusal, refuse_access
+from xds_repository.actor import Repository, refusal
 from xds_repository.documents import PENDING, STORED, StoredDocument, forget_pending, put_documents
 from xds_repository.matching import Matched, check_parts, check_received, fill_in, match
 from xds_repository.messages import PROVIDE_ROOT, drop_content_type_hints, read_provide_request
@@ -172,11 +173,16 @@ def _register(
         )
         for e in submission.entries
     ]
-    request = Registration(objects, submission, digest, owner.source_id or "")
+    proved = ctx.subject.id if ctx.subject.digest else ""
+    request = Registration(objects, submission, digest, proved or owner.source_id or "")
     put: list[Effect] = [put_documents(documents, ctx.at)] if documents else []
-    journaled = journal(ctx, [row])
+    journaled = repository.record(ctx, [row])
     if repository.registry.in_process:
-        return repository.registry.register(ctx, replace(request, effects=(*put, journaled)))
+
+        def again(connection: Connection) -> None:
+            repository.record(ctx, [row], once=False)(connection)
+
+        return repository.registry.register(ctx, replace(request, effects=(*put, journaled), replay_effects=(*put, again)))
     for effect in put:
         repository.database.write(effect)
     return _register_remotely(repository, ctx, request, documents, journaled)

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 
 from access_control.from_call import context_of
 from access_control.policy import Action, Target
+from access_control.refusal import refuse_access
 from ebrim.rs import write_registry_response
-from journal.rows import JournalRow, journal
+from journal.rows import JournalRow
 from soap.transaction import Attachment, Body, Call, Transaction
 from xds_metadata.answers import REPOSITORY, check_schema, outcome_of, registry_errors
 from xds_metadata.errors import Finding, XdsFailure
 from xds_metadata.from_ebrim import shown
-from xds_repository.actor import Repository, refusal, refuse_access
+from xds_repository.actor import Repository, refusal
 from xds_repository.documents import STORED, StoredDocument
 from xds_repository.messages import RETRIEVE_ROOT, DocumentRequest, read_retrieve_request, write_retrieve_answer
 from xds_repository.store import BlobCorrupt, BlobMissing, StoreUnavailable
@@ -61,11 +62,11 @@ def handle(repository: Repository, call: Call) -> Body:
     outcome = "Success" if not findings else "PartialSuccess" if found else "Failure"
     patients = repository.registry.patients_of(wanted)
     rows = [
-        JournalRow(patient, "retrieve", (("document", request.unique_id),), decision, outcome)
+        JournalRow(patient, "retrieve", (("document", request.unique_id),), decision, outcome, call.digest)
         for request in requests
         for patient in patients.get(request.unique_id) or ("",)
     ]
-    repository.database.write_short(journal(ctx, rows))
+    repository.database.write_short(repository.record(ctx, rows))
     return encode(found, findings)
 
 

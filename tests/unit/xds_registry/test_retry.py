@@ -99,23 +99,26 @@ def test_message_id_mode_replays_the_same_message_only(side: Side) -> None:
     assert strict.submit(made, "urn:uuid:m2").codes == ["XDSDuplicateUniqueIdInRegistry"]
 
 
-def test_effects_run_with_the_registration_and_with_its_retry_and_not_when_refused(side: Side) -> None:
+def test_effects_run_with_the_registration_others_with_its_retry_and_none_when_refused(side: Side) -> None:
     runs: list[int] = []
 
     def effect(connection: Connection) -> None:
         runs.append(connection.execute(select(1)).scalar_one())
 
+    def again(connection: Connection) -> None:
+        runs.append(connection.execute(select(literal(2))).scalar_one())
+
     value = s.submission(s.entry())
-    made = replace(s.registration(value), effects=(effect,))
+    made = replace(s.registration(value), effects=(effect,), replay_effects=(again,))
     registry: Registry = side.registry
     ctx = _context(side)
     first = registry.register(ctx, made)
     assert registry.register(_context(side), made) == first
-    assert runs == [1, 1]
+    assert runs == [1, 2]
     other = replace(s.registration(s.submission(s.entry(), owner=value.submission_sets[0])), effects=(effect,))
     with pytest.raises(Exception, match="unique-id-unused"):
         registry.register(_context(side), other)
-    assert runs == [1, 1]
+    assert runs == [1, 2]
 
 
 def test_a_failing_effect_stores_nothing(side: Side) -> None:
