@@ -26,6 +26,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 _RETRY = 0.25
+_BEAT = 0.5
 _STOP_PATIENCE = 5.0
 _THREADS = 8
 
@@ -102,6 +103,7 @@ class _Background:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop.set)
         admin = AdminServer((*_own_probes(self._status), *self._duties.probes), self._metrics, self._pool)
+        beating = asyncio.create_task(self._beat())
         lease = asyncio.create_task(self._keep_lease())
         await admin.listen(self._child.listeners.admin)
         feed = await serve_feed(self._child.listeners.feed, self._message, self._duties.feed_limits)
@@ -111,11 +113,17 @@ class _Background:
         await self._stop.wait()
         await feed.close()
         await _ended(jobs)
-        await _ended([lease])
+        await _ended([lease, beating])
         await self._in(self._lease_thread, self._release)
         admin.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._lease_thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _beat(self) -> None:
+        """Tell the supervisor that the event loop turns."""
+        while not self._stop.is_set():
+            self._status.beat(self._child.slot)
+            await self._pause(_BEAT)
 
     async def _keep_lease(self) -> None:
         """Renew, or wait for its turn. For the workers it is held when any living server holds it."""

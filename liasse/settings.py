@@ -124,6 +124,11 @@ class ServerSettings(_Table):
     drain_timeout: Seconds = Field(
         default=30.0, description="Seconds that requests under way have to end when the server stops."
     )
+    hang_timeout: float = Field(
+        default=30.0,
+        ge=1,
+        description="Seconds of silence after which a process that lives but does nothing is killed and replaced.",
+    )
 
     @field_validator("public_url")
     @classmethod

@@ -26,7 +26,8 @@ class Status:
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
-        self._memory = mmap.mmap(-1, 8 * (_FIRST_WORKER + workers))
+        self._first_beat = _FIRST_WORKER + workers
+        self._memory = mmap.mmap(-1, 8 * (self._first_beat + workers + 1))
         self._cells = memoryview(self._memory).cast("d")
 
     def worker_serving(self, slot: int) -> None:
@@ -40,6 +41,21 @@ class Status:
     def worker_is_serving(self, slot: int) -> bool:
         """Whether worker `slot` said that it accepts requests."""
         return self._cells[_FIRST_WORKER + slot] == 1.0
+
+    def beat(self, slot: int, ahead: float = 0.0) -> None:
+        """The event loop of process `slot` turns, and may be silent for `ahead` seconds more than usual. Called in it.
+
+        The slot of the background process is the one after the workers'.
+        """
+        self._cells[self._first_beat + slot] = time.monotonic() + ahead
+
+    def last_beat(self, slot: int) -> float:
+        """When process `slot` last beat, 0 before its first time."""
+        return self._cells[self._first_beat + slot]
+
+    def process_starts(self, slot: int) -> None:
+        """Process `slot` is about to be forked: beats of its predecessor do not count. Called by the supervisor."""
+        self._cells[self._first_beat + slot] = 0.0
 
     def lease_held(self, seconds: float) -> None:
         """The lease is held for the coming `seconds`; 0 or less: it is not. Called by the background process."""

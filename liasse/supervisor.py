@@ -1,8 +1,9 @@
 """The supervisor of `liasse serve`: N workers and one background process, each forked from a process without threads.
 
-A child that dies is replaced at once, with growing delays when it keeps dying at its start. SIGTERM and SIGINT drain:
-workers finish what they have, then the background process ends; a second signal ends everything immediately. SIGHUP is
-ignored: settings are read at the start only. Children are killed by the kernel when the supervisor dies.
+A child that dies is replaced at once, with growing delays when it keeps dying at its start; one that hangs is killed.
+SIGTERM and SIGINT drain: workers finish what they have, then the background process ends; a second signal ends everything
+immediately. SIGHUP is ignored: settings are read at the start only. Children are killed by the kernel when the supervisor
+dies.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import gc
+import math
 import os
 import resource
 import signal
-import socket
 import sys
 import threading
 import time
@@ -24,8 +25,10 @@ from typing import NoReturn
 
 import structlog
 
+from liasse.hung import TIME_TO_TELL, Watch
 from liasse.listeners import Listeners, address, bind, unlink_socket
 from liasse.metrics import Metrics
+from liasse.service_manager import Watchdog, notify
 from liasse.settings import Settings
 from liasse.status import Status
 
@@ -80,6 +83,7 @@ class _Running:
     pid: int = 0
     failures: int = 0
     due: float = 0.0
+    asked: float = 0.0  # when it was asked where it hangs; infinite once it was killed
 
 
 class Supervisor:
@@ -92,6 +96,8 @@ class Supervisor:
         self.metrics = Metrics(count + 1)
         self._mains = {Role.WORKER: worker_main, Role.BACKGROUND: background_main}
         self._children = [_Running(Role.BACKGROUND, count), *(_Running(Role.WORKER, slot) for slot in range(count))]
+        self._watch = Watch(self.status, count + 1, settings.server.hang_timeout)
+        self._watchdog = Watchdog(os.environ)
         self._pid = os.getpid()
         self._complete = False
 
@@ -114,12 +120,13 @@ class Supervisor:
         try:
             asked = self._supervise(listeners)
             self.status.stopping()
-            _notify("STOPPING=1")
+            notify("STOPPING=1")
             listeners.close()
             self._drain()
         finally:
             self._kill_all()
             unlink_socket(self.settings)
+            self._watch.close()
             os.close(lock)
         log.info("the server stopped", status=0 if asked else 1)
         return 0 if asked else 1
@@ -132,8 +139,10 @@ class Supervisor:
                 if not child.pid and child.due <= now:
                     self._fork(child, listeners)
             self._note_completion()
+            self._end_hung(now)
+            self._watchdog.calm(now)
             waiting = [child.due - now for child in self._children if not child.pid]
-            pause = min([_TICK if not self._complete else 1.0, *waiting])
+            pause = min([_TICK if not self._complete else 1.0, self._watchdog.every, *waiting])
             received = signal.sigtimedwait(_SIGNALS, max(pause, 0.001))
             if received is not None and received.si_signo in (signal.SIGTERM, signal.SIGINT):
                 log.info("asked to stop", signal=signal.Signals(received.si_signo).name)
@@ -147,11 +156,12 @@ class Supervisor:
         if not self._complete and self.status.start_is_complete():
             self._complete = True
             log.info("the server is ready", workers=self.status.workers, pid=self._pid)
-            _notify("READY=1")
+            notify("READY=1")
 
     def _fork(self, child: _Running, listeners: Listeners) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
+        self.status.process_starts(child.slot)
         try:
             pid = os.fork()
         except OSError as error:
@@ -172,6 +182,7 @@ class Supervisor:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             for unused in (listeners.feed, listeners.admin) if child.role is Role.WORKER else (listeners.clinical,):
                 unused.close()
+            self._watch.tell_when_asked(child.slot)
             self.metrics.use_row(child.slot)
             given = Child(child.role, child.slot, self.settings, listeners, self.status, self.metrics)
             self._mains[child.role](given)
@@ -184,6 +195,25 @@ class Supervisor:
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(code)
+
+    def _end_hung(self, now: float) -> None:
+        """Kill who has been silent too long, after the question where it is."""
+        self._watch.look(now)
+        for child in self._children:
+            silence = self._watch.silence(child.slot, child.started, now) if child.pid else 0.0
+            if not silence:
+                if child.asked:
+                    self._watch.told(child.slot)  # it goes on: what it told is of no use
+                child.asked = 0.0
+            elif not child.asked:
+                os.kill(child.pid, signal.SIGUSR2)
+                child.asked = now
+            elif now - child.asked >= TIME_TO_TELL:
+                frames = self._watch.told(child.slot)
+                role = child.role.value
+                log.error("a process hangs and is killed", worker=child.slot, status=role, duration=silence, frames=frames)
+                os.kill(child.pid, signal.SIGKILL)
+                child.asked = math.inf
 
     def _reap(self) -> None:
         """Take note of every child that ended, and say when its successor is due."""
@@ -222,6 +252,7 @@ class Supervisor:
         deadline = time.monotonic() + patience
         while any(child.pid for child in self._children if child.role is role):
             received = signal.sigtimedwait(_SIGNALS, _TICK)
+            self._watchdog.calm(time.monotonic())
             self._reap()
             again = received is not None and received.si_signo in (signal.SIGTERM, signal.SIGINT)
             if again or time.monotonic() > deadline:
@@ -286,14 +317,3 @@ def _announce(settings: Settings, listeners: Listeners) -> None:
     log.info("readiness and metrics listen", address=address(listeners.admin))
     for caution in settings.cautions():
         log.warning("a setting for laboratories is in use", setting=caution)
-
-
-def _notify(state: str) -> None:
-    """Tell systemd, where it listens (sd_notify)."""
-    where = os.environ.get("NOTIFY_SOCKET")
-    if where:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
-            try:
-                out.sendto(state.encode(), "\0" + where[1:] if where.startswith("@") else where)
-            except OSError as error:
-                log.warning("the service manager could not be told", exc_info=error)

@@ -27,6 +27,18 @@ def http_limits(server: ServerSettings) -> HttpLimits:
     )
 
 
+class _BeatingServer(Server):
+    """A server whose event loop tells the supervisor that it turns."""
+
+    child: Child
+
+    async def on_tick(self, counter: int) -> bool:
+        """Beat ten times a second; a worker that was told to end may be silent for as long as it may drain."""
+        over = await super().on_tick(counter)
+        self.child.status.beat(self.child.slot, ahead=self.child.settings.server.drain_timeout if over else 0.0)
+        return over
+
+
 def worker_main(ready: Ready) -> Main:
     """The body of a worker for `supervisor.Supervisor`."""
 
@@ -39,13 +51,14 @@ def worker_main(ready: Ready) -> Main:
                 child.status,
                 observe=lambda record: count_request(child.metrics, record),
             )
-            server = Server(
+            server = _BeatingServer(
                 app,
                 http_limits(ready.settings.server),
                 drain_timeout=ready.settings.server.drain_timeout,
                 on_cut=lambda reason: _count_cut(child.metrics, reason),
                 on_started=lambda: child.status.worker_serving(child.slot),
             )
+            server.child = child
             server.run(sockets=[child.listeners.clinical])
         finally:
             actors.close()

@@ -1,7 +1,7 @@
 """A small real server for tests of the supervisor: workers answer over the clinical socket, background holds a lease.
 
 Request: one line. `info` answers JSON with process id, slot and health; `slow` does the same after half a second, and says
-so before it starts to wait; `die` ends the worker without answer.
+so before it starts to wait; `die` ends the worker without answer; `hang` waits in a system call for ever.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ def answer(connection: socket.socket, child: Child) -> None:
     request = connection.makefile().readline().strip()
     if request == "die":
         os._exit(3)
+    if request == "hang":
+        connection.sendall(f"{child.slot}\n".encode())
+        hang_here()
     if request == "slow":
         connection.sendall(b"working\n")
         time.sleep(0.5)
@@ -33,11 +36,18 @@ def answer(connection: socket.socket, child: Child) -> None:
     connection.sendall(json.dumps(facts).encode() + b"\n")
 
 
+def hang_here() -> None:
+    read, _ = os.pipe()
+    while True:
+        os.read(read, 1)
+
+
 def worker(child: Child) -> None:
     stop: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _frame: stop.append(number))
     child.status.worker_serving(child.slot)
     while not stop:
+        child.status.beat(child.slot)
         if not select.select([child.listeners.clinical], [], [], 0.02)[0]:
             continue
         try:
@@ -55,6 +65,7 @@ def background(child: Child) -> None:
     child.status.feed_bound()
     Path(os.environ["PID_FILE"]).write_text(str(os.getpid()), encoding="ascii")
     while not stop:
+        child.status.beat(child.slot)
         child.status.lease_held(2.0)
         time.sleep(0.02)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -36,7 +37,14 @@ def eventually(check: Callable[[], Any]) -> Any:
 class Server:
     """A server program under test, its notices to a service manager, its log."""
 
-    def __init__(self, folder: Path, worker: str = "worker", background: str = "background", extra: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        worker: str = "worker",
+        background: str = "background",
+        extra: str = "",
+        env: dict[str, str] | None = None,
+    ) -> None:
         self.folder = folder
         folder.mkdir(exist_ok=True)
         self.config = folder / "liasse.toml"
@@ -50,6 +58,7 @@ class Server:
         self.log = folder / f"log-{time.monotonic_ns()}"
         environment = {
             **os.environ,
+            **(env or {}),
             "NOTIFY_SOCKET": self.notices.getsockname(),
             "PID_FILE": str(folder / "background.pid"),
             "PYTHONPATH": str(ROOT),
@@ -66,6 +75,9 @@ class Server:
     def ready(self) -> Server:
         assert self.notices.recv(100) == b"READY=1", self.log.read_text()
         return self
+
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        return [line for line in self.events() if line["event"] == event]
 
     def events(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.log.read_text(encoding="utf-8").splitlines()]
@@ -119,7 +131,7 @@ class Server:
 def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     servers: list[Server] = []
 
-    def begin(**options: str) -> Server:
+    def begin(**options: Any) -> Server:
         servers.append(Server(tmp_path, **options))
         return servers[-1]
 
@@ -189,6 +201,91 @@ def test_a_worker_that_exits_is_replaced_and_the_others_go_on(start: Callable[..
     server = start().ready()
     assert server.ask("die") == {}
     assert eventually(lambda: len(server.workers()) == 2)
+
+
+def test_a_stopped_worker_is_replaced_and_the_others_go_on(start: Callable[..., Server]) -> None:
+    server = start(extra="hang_timeout = 1").ready()
+    before = server.workers()
+    victim = before[0]
+    os.kill(victim, signal.SIGSTOP)
+    (line,) = eventually(lambda: server.logged("a process hangs and is killed"))
+    assert (line["worker"], line["status"], line["frames"]) == (0, "worker", [])
+    assert line["duration"] > 1
+    eventually(lambda: not lives(victim))
+    after = eventually(lambda: len(found := server.workers()) == 2 and found)
+    assert after[0] != victim
+    assert after[1] == before[1]
+    assert server.ask()["ok"]
+    assert server.stop() == 0
+
+
+def test_a_worker_that_hangs_says_where_before_it_is_replaced(start: Callable[..., Server]) -> None:
+    server = start(extra="hang_timeout = 1").ready()
+    with server.connect() as connection:
+        connection.sendall(b"hang\n")
+        slot = int(connection.makefile().readline())
+        (line,) = eventually(lambda: server.logged("a process hangs and is killed"))
+    assert line["worker"] == slot
+    assert re.fullmatch(r".*server_program\.py:\d+ hang_here", line["frames"][0])
+    assert line["frames"][1].endswith(" answer")
+    eventually(lambda: len(server.workers()) == 2)
+
+
+def test_a_stopped_background_process_is_replaced_and_health_returns(start: Callable[..., Server]) -> None:
+    server = start(extra="hang_timeout = 1").ready()
+    victim = server.background()
+    os.kill(victim, signal.SIGSTOP)
+    eventually(lambda: server.background() not in {0, victim} and server.ask()["ok"])
+    assert not lives(victim)
+    assert [line["status"] for line in server.logged("a process hangs and is killed")] == ["background"]
+
+
+def test_a_worker_that_goes_on_in_time_stays(start: Callable[..., Server]) -> None:
+    server = start(extra="hang_timeout = 30").ready()
+    before = server.workers()
+    os.kill(before[0], signal.SIGSTOP)
+    os.kill(before[1], signal.SIGUSR2)  # whoever asks where a process is does it no harm
+    time.sleep(1.5)
+    os.kill(before[0], signal.SIGCONT)
+    assert server.workers() == before
+    assert server.logged("a process hangs and is killed") == []
+
+
+def test_a_server_that_stood_still_as_a_whole_blames_nobody(start: Callable[..., Server]) -> None:
+    server = start(extra="hang_timeout = 3").ready()
+    before = server.workers()
+    everybody = [server.process.pid, server.background(), *before.values()]
+    for pid in everybody:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(6.5)
+    for pid in everybody:
+        os.kill(pid, signal.SIGCONT)
+    assert server.workers() == before
+    time.sleep(1.5)
+    assert server.workers() == before
+    assert server.logged("a process hangs and is killed") == []
+
+
+def test_the_service_managers_watchdog_is_calmed_until_the_end(start: Callable[..., Server]) -> None:
+    server = start(env={"WATCHDOG_USEC": "300000"})
+    notices = [server.notices.recv(100)]
+    while notices.count(b"WATCHDOG=1") < 4 or b"READY=1" not in notices:
+        notices.append(server.notices.recv(100))
+    with server.connect() as connection:
+        connection.sendall(b"slow\n")
+        assert connection.makefile().readline() == "working\n"
+        server.process.send_signal(signal.SIGTERM)
+        while notices[-1] != b"STOPPING=1":
+            notices.append(server.notices.recv(100))
+        assert server.notices.recv(100) == b"WATCHDOG=1"
+    assert set(notices) == {b"WATCHDOG=1", b"READY=1", b"STOPPING=1"}
+    assert server.process.wait(PATIENCE) == 0
+
+
+def test_a_watchdog_meant_for_another_process_is_left_alone(start: Callable[..., Server]) -> None:
+    server = start(env={"WATCHDOG_USEC": "300000", "WATCHDOG_PID": "1"}).ready()
+    server.process.send_signal(signal.SIGTERM)
+    assert server.notices.recv(100) == b"STOPPING=1"
 
 
 def test_a_killed_background_process_is_replaced_and_health_returns(start: Callable[..., Server]) -> None:
