@@ -73,6 +73,13 @@ def _loopback(value: str) -> str:
     return value
 
 
+def _texts(value: object) -> object:
+    """A list, or one text in its place; an empty text is an empty list."""
+    if isinstance(value, str | Path):
+        return (value,) if value else ()
+    return _tuple(value)
+
+
 def _tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
@@ -83,7 +90,9 @@ Size = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
 OidText = Annotated[str, AfterValidator(_oid)]
 Authorities = Annotated[tuple[Annotated[str, AfterValidator(_authority)], ...], BeforeValidator(_tuple)]
+Texts = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_texts)]
 FilePath = Annotated[Path, BeforeValidator(_path)]
+FilePaths = Annotated[tuple[FilePath, ...], BeforeValidator(_texts)]
 OptionalPath = Annotated[Path | None, BeforeValidator(_path)]
 
 
@@ -227,6 +236,32 @@ class AccessSettings(_Table):
     )
 
 
+class AssertionTable(_Table):
+    """Signed assertions of who calls: IHE XUA (SAML 2.0) and the VIHF of the DMP. A mismatch is a SOAP fault."""
+
+    required: bool = Field(
+        default=False, description="Refuse messages without a valid assertion. Off is for laboratories: anybody is served."
+    )
+    kinds: Texts = Field(default=("xua", "vihf"), description="Kinds that are accepted: xua, vihf, or one of an extension.")
+    anchors: FilePaths = Field(
+        default=(),
+        description="PEM files of the authorities, or single certificates, that signatures are traced back to. Several files "
+        "may be valid at once.",
+    )
+    audience: Texts = Field(default=(), description="Audiences that an XUA assertion may name. Empty: public_url.")
+    roles: Texts = Field(default=(), description="Roles that are accepted, code or code^system. Empty: all.")
+    purposes: Texts = Field(default=(), description="Purposes of use that are accepted, code or code^system. Empty: all.")
+    authn_contexts: Texts = Field(
+        default=(), description="Authentication context classes that are accepted, as URI. Empty: all."
+    )
+    max_age: Seconds = Field(default=3600.0, description="Seconds for which an assertion is taken after its IssueInstant.")
+    skew: float = Field(default=60.0, ge=0, le=300, description="Seconds that a sender's clock may be wrong.")
+    legacy: bool = Field(
+        default=False, description="Accept SHA-1 signatures of VIHF 2.0 and 3.0. For test vectors of the past only."
+    )
+    one_time: bool = Field(default=False, description="An assertion is good for one message only.")
+
+
 class FeedSettings(_Table):
     """The patient identity feed: ITI-8, HL7 v2 over MLLP."""
 
@@ -310,6 +345,7 @@ class Settings(_Table):
     repository: RepositorySettings = Field(default_factory=RepositorySettings)
     affinity_domain: AffinityDomainSettings = Field(default_factory=AffinityDomainSettings)
     access: AccessSettings = Field(default_factory=AccessSettings)
+    assertions: AssertionTable = Field(default_factory=AssertionTable)
     feed: FeedSettings = Field(default_factory=FeedSettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
     log: LogSettings = Field(default_factory=LogSettings)
