@@ -6,7 +6,6 @@ folder of that file. Sizes are bytes, durations are seconds.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 from collections.abc import Mapping
@@ -16,93 +15,36 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
-    ValidationInfo,
     field_validator,
     model_validator,
+)
+
+from liasse.setting_types import (
+    Authorities,
+    Count,
+    FilePath,
+    FilePaths,
+    OidText,
+    OptionalPath,
+    Port,
+    Seconds,
+    Size,
+    Table,
+    Texts,
+    read_codes,
+    read_home_community,
+    read_loopback,
 )
 
 DEFAULT_REPOSITORY_ID = "2.25.273157482519340198261038741930164825071"
 """The repositoryUniqueId of laboratories and demonstrations. Two repositories that meet must not share it."""
 
-_OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
-_CX_AUTHORITY = re.compile(r"&([0-9.]+)&ISO")
 _PERCENTAGE = re.compile(r"([0-9]{1,2})%")
 _AUTOMATIC_SHARE, _AUTOMATIC_MOST = 0.05, 2_000_000_000
 
 
-def _oid(value: str) -> str:
-    if not _OID.fullmatch(value) or len(value) > 64:
-        raise ValueError("expected an OID of at most 64 characters, such as 1.2.250.1.213.1.4.8")
-    return value
-
-
-def _authority(value: str) -> str:
-    """An assigning authority is an OID; the form it has in a CX, `&OID&ISO`, is understood too."""
-    inside = _CX_AUTHORITY.fullmatch(value)
-    return _oid(inside[1] if inside else value)
-
-
-def _home(value: str) -> str:
-    return value and "urn:oid:" + _oid(value.removeprefix("urn:oid:"))
-
-
-def _path(value: object, info: ValidationInfo) -> object:
-    """Text becomes a path below the folder of the settings file (the working directory where there is no file)."""
-    if not isinstance(value, str | Path) or value == "":
-        return None if value == "" else value
-    base = (info.context or {}).get("base") or Path.cwd()
-    return Path(os.path.normpath(base / Path(value).expanduser()))
-
-
-def _codes(value: str, info: ValidationInfo) -> str:
-    """A built-in name stays a name; what looks like a file becomes an absolute path."""
-    return str(_path(value, info)) if "/" in value or value.endswith(".json") else value
-
-
-def _loopback(value: str) -> str:
-    if value != "localhost":
-        try:
-            inside = ipaddress.ip_address(value).is_loopback
-        except ValueError:
-            inside = False
-        if not inside:
-            raise ValueError("expected a loopback address: readiness and metrics are for this machine only")
-    return value
-
-
-def _texts(value: object) -> object:
-    """A list, or one text in its place; an empty text is an empty list."""
-    if isinstance(value, str | Path):
-        return (value,) if value else ()
-    return _tuple(value)
-
-
-def _tuple(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
-
-
-Port = Annotated[int, Field(ge=0, le=65535)]
-Count = Annotated[int, Field(ge=1)]
-Size = Annotated[int, Field(ge=1)]
-Seconds = Annotated[float, Field(gt=0)]
-OidText = Annotated[str, AfterValidator(_oid)]
-Authorities = Annotated[tuple[Annotated[str, AfterValidator(_authority)], ...], BeforeValidator(_tuple)]
-Texts = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_texts)]
-FilePath = Annotated[Path, BeforeValidator(_path)]
-FilePaths = Annotated[tuple[FilePath, ...], BeforeValidator(_texts)]
-OptionalPath = Annotated[Path | None, BeforeValidator(_path)]
-
-
-class _Table(BaseModel):
-    """A table of the file: frozen, typed strictly (text is never read as a number), unknown keys refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
-
-
-class ServerSettings(_Table):
+class ServerSettings(Table):
     """The clinical listener and what its peers may do before anything they send is understood."""
 
     host: str = Field(default="127.0.0.1", description="Address to listen on. A network address needs a TLS front.")
@@ -147,16 +89,16 @@ class ServerSettings(_Table):
         return value
 
 
-class AdminSettings(_Table):
+class AdminSettings(Table):
     """The listener for readiness and metrics, on this machine only."""
 
-    host: Annotated[str, AfterValidator(_loopback)] = Field(
+    host: Annotated[str, AfterValidator(read_loopback)] = Field(
         default="127.0.0.1", description="Loopback address to listen on."
     )
     port: Port = Field(default=8081, description="TCP port; 0 takes a free one.")
 
 
-class StorageSettings(_Table):
+class StorageSettings(Table):
     """Where documents and metadata are kept."""
 
     directory: FilePath = Field(
@@ -188,7 +130,7 @@ class StorageSettings(_Table):
         return self.directory / "run"
 
 
-class RepositorySettings(_Table):
+class RepositorySettings(Table):
     """The Document Repository of this instance."""
 
     unique_id: OidText = Field(
@@ -208,10 +150,10 @@ class RepositorySettings(_Table):
         return value
 
 
-class AffinityDomainSettings(_Table):
+class AffinityDomainSettings(Table):
     """What the partners of this domain agreed upon."""
 
-    codes: Annotated[str, AfterValidator(_codes)] = Field(
+    codes: Annotated[str, AfterValidator(read_codes)] = Field(
         default="",
         description="Codes of the domain: a built-in name (dmp, toolkit), or the path of a JSON file. "
         "Empty: dmp in the dmp profile, any code in the ihe profile.",
@@ -223,12 +165,12 @@ class AffinityDomainSettings(_Table):
     assigning_authorities: Authorities = Field(
         default=(), description="OIDs of the authorities whose patient ids the domain uses. Empty: all."
     )
-    home_community_id: Annotated[str, AfterValidator(_home)] = Field(
+    home_community_id: Annotated[str, AfterValidator(read_home_community)] = Field(
         default="", description="homeCommunityId, urn:oid:OID. Empty: none is given."
     )
 
 
-class AccessSettings(_Table):
+class AccessSettings(Table):
     """Who may do what."""
 
     policy: str = Field(
@@ -236,7 +178,7 @@ class AccessSettings(_Table):
     )
 
 
-class AssertionTable(_Table):
+class AssertionTable(Table):
     """Signed assertions of who calls: IHE XUA (SAML 2.0) and the VIHF of the DMP. A mismatch is a SOAP fault."""
 
     required: bool = Field(
@@ -245,8 +187,8 @@ class AssertionTable(_Table):
     kinds: Texts = Field(default=("xua", "vihf"), description="Kinds that are accepted: xua, vihf, or one of an extension.")
     anchors: FilePaths = Field(
         default=(),
-        description="PEM files of the authorities, or single certificates, that signatures are traced back to. Several files "
-        "may be valid at once.",
+        description="PEM files of the authorities, or single certificates, that signatures are traced back to. Several "
+        "files may be valid at once.",
     )
     audience: Texts = Field(default=(), description="Audiences that an XUA assertion may name. Empty: public_url.")
     roles: Texts = Field(default=(), description="Roles that are accepted, code or code^system. Empty: all.")
@@ -262,7 +204,7 @@ class AssertionTable(_Table):
     one_time: bool = Field(default=False, description="An assertion is good for one message only.")
 
 
-class FeedSettings(_Table):
+class FeedSettings(Table):
     """The patient identity feed: ITI-8, HL7 v2 over MLLP."""
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
@@ -273,7 +215,7 @@ class FeedSettings(_Table):
     connections: Count = Field(default=64, description="Connections held at once.")
 
 
-class LimitSettings(_Table):
+class LimitSettings(Table):
     """What one message or one peer may cost."""
 
     message_size: Size = Field(default=16_777_216, description="Bytes of the XML part of a message.")
@@ -317,7 +259,7 @@ class LimitSettings(_Table):
         return min(int(total * _AUTOMATIC_SHARE), _AUTOMATIC_MOST)
 
 
-class LogSettings(_Table):
+class LogSettings(Table):
     """What the processes write on standard error. Patient data is never logged, at any level."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(
@@ -326,7 +268,7 @@ class LogSettings(_Table):
     format: Literal["json", "console"] = Field(default="json", description="One JSON object a line, or text for people.")
 
 
-class Settings(_Table):
+class Settings(Table):
     """Everything that an operator may choose. Frozen; passed on explicitly."""
 
     profile: Literal["ihe", "dmp"] = Field(
@@ -387,7 +329,7 @@ class Settings(_Table):
 
 def _is_loopback(host: str) -> bool:
     try:
-        return bool(_loopback(host))
+        return bool(read_loopback(host))
     except ValueError:
         return False
 
