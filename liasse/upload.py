@@ -8,10 +8,11 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import Generic, ParamSpec, TypeVar
 
 from liasse.answer import Answer, render
 from liasse.reception import BodyLimits, Deposit, Quota, Refusal, RequestBody, Share, StageFactory, Work
+from liasse.threads import Returns, poster
 from soap.mime_headers import MediaType, read_boundary, read_content_id
 from soap.mtom import MimeLimits, PartBegin, PartData, Splitter
 from soap.transaction import Incoming, SoapServer
@@ -24,19 +25,33 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def _deliver(loop: asyncio.AbstractEventLoop, result: asyncio.Future[T], call: Callable[[], T]) -> None:
-    """In a worker thread: the outcome goes to the loop in one step, cheaper than through the pool's own future."""
-    settle: Callable[[], None]
-    try:
-        settle = partial(result.set_result, call())
-    except BaseException as error:
-        settle = partial(result.set_exception, error)
-    loop.call_soon_threadsafe(_settle, result, settle)
+class _Hop(Generic[T]):
+    """One call on its way through a worker thread and back."""
 
+    __slots__ = ("_call", "_result", "_returns", "_settle", "ended", "waiter")
 
-def _settle(result: asyncio.Future[T], settle: Callable[[], None]) -> None:
-    if not result.done():
-        settle()
+    def __init__(self, call: Callable[[], T], returns: Returns) -> None:
+        self._call = call
+        self._returns = returns
+        self.ended = False
+        self.waiter: asyncio.Future[T] = returns.loop.create_future()
+
+    def run(self) -> None:
+        """In the worker thread."""
+        try:
+            self._result: T | BaseException = self._call()
+            self._settle: Callable[..., None] = asyncio.Future.set_result
+        except StopIteration:  # a future cannot hold it
+            self._result, self._settle = RuntimeError("StopIteration left a call"), asyncio.Future.set_exception
+        except BaseException as error:
+            self._result, self._settle = error, asyncio.Future.set_exception
+        self._returns.put(self.settle)
+
+    def settle(self) -> None:
+        """In the loop again."""
+        self.ended = True
+        if not self.waiter.done():
+            self._settle(self.waiter, self._result)
 
 
 class Service:
@@ -50,19 +65,22 @@ class Service:
         self.staged = Quota(limits.staged_per_peer, limits.staged_total)
         self.held = Quota(max(limits.held_per_peer, limits.message_size), max(limits.held_total, limits.message_size))
         self.busy = 0
-        self._pool = pool
+        self._post = poster(pool)
+        self._returns: Returns | None = None
 
     async def hop(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run in a worker thread. Cancelled, it still waits for a call that has begun: nothing runs behind our back."""
-        loop = asyncio.get_running_loop()
-        result: asyncio.Future[T] = loop.create_future()
-        running = self._pool.submit(_deliver, loop, result, partial(call, *args, **kwargs))
+        if self._returns is None:
+            self._returns = Returns()
+        hop = _Hop(partial(call, *args, **kwargs), self._returns)
+        self._post(hop.run)
         try:
-            return await result
+            return await hop.waiter
         except asyncio.CancelledError:
-            while not running.done():
+            while not hop.ended:
+                hop.waiter = self._returns.loop.create_future()
                 with suppress(BaseException):
-                    await asyncio.wrap_future(running)
+                    await hop.waiter
             raise
 
     async def process(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -1,13 +1,14 @@
-"""The pool of message threads: results, errors, replacement of worn threads, shutdown."""
+"""The pool of message threads: results, errors, replacement of worn threads, shutdown; the way back into the loop."""
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from concurrent.futures import wait
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 
-from liasse.threads import MessageThreads
+from liasse.threads import MessageThreads, Returns, poster
 
 
 def test_results_and_errors_reach_the_caller() -> None:
@@ -52,3 +53,41 @@ def test_queued_work_is_done_before_shutdown_returns_unless_cancelled() -> None:
     gate.set()
     assert first.result(5) is True
     assert all(future.cancelled() for future in rest)
+
+
+def test_posted_work_is_done_and_refused_after_shutdown() -> None:
+    pool = MessageThreads(1, lambda: False)
+    done: list[int] = []
+    post = poster(pool)
+    for number in range(10):
+        post(lambda number=number: done.append(number))  # type: ignore[misc]
+    pool.shutdown()
+    assert done == list(range(10))
+    with pytest.raises(RuntimeError):
+        post(lambda: None)
+
+
+def test_calls_of_many_threads_arrive_in_the_loop_each_once_and_in_the_order_of_their_thread() -> None:
+    arrived: list[tuple[int, int]] = []
+
+    async def run() -> None:
+        returns, ended, here = Returns(), asyncio.Event(), threading.get_ident()
+
+        def arrive(thread: int, number: int) -> None:
+            assert threading.get_ident() == here
+            arrived.append((thread, number))
+            if len(arrived) == 4 * 500:
+                ended.set()
+
+        def send(thread: int) -> None:
+            for call in [lambda number=number: arrive(thread, number) for number in range(500)]:  # type: ignore[misc]
+                returns.put(call)
+
+        with ThreadPoolExecutor(4) as pool:
+            for thread in range(4):
+                pool.submit(send, thread)
+            await asyncio.wait_for(ended.wait(), 20)
+
+    asyncio.run(run())
+    for thread in range(4):
+        assert [number for each, number in arrived if each == thread] == list(range(500))
