@@ -25,14 +25,18 @@ import structlog
 from liasse.packages import PACKAGES
 
 ALLOWED = frozenset({
-    "address", "background", "bytes_in", "bytes_out", "code", "count", "delay", "duration", "event", "exception", "frames",
-    "job", "level", "logger", "message_id", "number", "peer", "pid", "port", "profile", "rule", "setting", "signal", "size",
+    "address", "background", "bytes_in", "bytes_out", "code", "count", "delay", "detail", "duration", "event", "exception",
+    "frames", "job", "level", "logger", "message_id", "number", "peer", "pid", "port", "profile", "rule", "setting", "signal", "size",
     "status", "time", "transaction", "version", "workers", "worker",
 })  # fmt: skip
 """The only keys that reach the log. `message_id` is a wsa:MessageID or MSH-10, `peer` a network address, `code` an error
-code, `rule` the id of a rule, `duration` seconds, sizes bytes."""
+code, `rule` the id of a rule, `duration` seconds, sizes bytes. `detail` is for the security log alone: what a certificate or
+an assertion was refused for, in words that name no patient."""
 
-_EXTRA = ALLOWED - {"event", "level", "logger", "time", "exception", "frames"}
+SECURITY_LOG = "liasse.security"
+
+_EVERYWHERE = ALLOWED - {"detail"}
+_EXTRA = _EVERYWHERE - {"event", "level", "logger", "time", "exception", "frames"}
 _SILENCED = frozenset({"spyne"})
 """Loggers that their user has switched off for good: spyne logs whole messages."""
 _LONGEST = 200
@@ -153,7 +157,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 def allow(_logger: Any, _method: str, event: Event) -> Event:
     """Keep the allowed keys only, numbers as they are, text cut at 200 characters, anything else by the name of its type."""
-    return {key: _plain(value) for key, value in event.items() if key in ALLOWED}
+    keys = ALLOWED if event.get("logger") == SECURITY_LOG else _EVERYWHERE
+    return {key: _plain(value) for key, value in event.items() if key in keys}
 
 
 def _plain(value: object) -> object:

@@ -53,7 +53,7 @@ class QName:
 class Fault(Exception):
     """A SOAP fault to be sent.
 
-    `subcode` is outermost first; `reason` is English and may quote the request; `detail` is serialised XML in which the
+    `subcode` is outermost first; `reason` is in `language` and may quote the request; `detail` is serialised XML in which the
     prefixes soap and wsa are declared; `not_understood` names the header blocks of a MustUnderstand fault; `soap11` asks for
     an envelope of SOAP 1.1, which only a VersionMismatch needs. `status` is the HTTP status. `rule` says which of our rules
     refused; it is for the journal and never sent.
@@ -71,6 +71,7 @@ class Fault(Exception):
         not_understood: tuple[QName, ...] = (),
         soap11: bool = False,
         rule: str = "",
+        language: str = "en",
     ) -> None:
         super().__init__(reason)
         self.code = code
@@ -81,6 +82,7 @@ class Fault(Exception):
         self.not_understood = not_understood
         self.soap11 = soap11
         self.rule = rule
+        self.language = language
 
     @property
     def label(self) -> str:
@@ -163,7 +165,7 @@ def write_fault(fault: Fault, relates_to: str | None) -> bytes:
     return (
         f'<soap:Envelope xmlns:soap="{SOAP12}" xmlns:wsa="{WSA}"><soap:Header>{header}</soap:Header><soap:Body><soap:Fault>'
         f"<soap:Code><soap:Value>soap:{fault.code.value}</soap:Value>{_subcodes(fault.subcode)}</soap:Code>"
-        f'<soap:Reason><soap:Text xml:lang="en">{_text(fault.reason)}</soap:Text></soap:Reason>{detail}'
+        f'<soap:Reason><soap:Text xml:lang="{fault.language}">{_text(fault.reason)}</soap:Text></soap:Reason>{detail}'
         "</soap:Fault></soap:Body></soap:Envelope>"
     ).encode()
 

@@ -14,6 +14,8 @@ from typing import Any, Literal, Protocol
 
 from lxml import etree
 
+from soap.faults import Fault
+
 Outcome = Literal["success", "partial", "warning", "failure", "fault"]
 """How an exchange ended: "warning" is a success with warnings, "partial" a success for some of what was asked, "failure" a
 refusal in the transaction's own kind of answer, "fault" a SOAP fault."""
@@ -110,7 +112,7 @@ class Call:
         return hashlib.sha256(self.message).hexdigest()
 
 
-OnFault = Callable[["Call", Exception], None]
+OnFault = Callable[["Call", Fault], None]
 """Is told of the fault that a dispatched call is answered with, before it is sent. May block."""
 
 Authenticate = Callable[[Call], Any]
