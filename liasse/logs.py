@@ -25,9 +25,9 @@ import structlog
 from liasse.packages import PACKAGES
 
 ALLOWED = frozenset({
-    "address", "background", "bytes_in", "bytes_out", "code", "count", "delay", "detail", "duration", "event", "exception",
-    "frames", "job", "level", "logger", "message_id", "number", "peer", "pid", "port", "profile", "rule", "setting", "signal", "size",
-    "status", "time", "transaction", "version", "workers", "worker",
+    "address", "background", "bytes_in", "bytes_out", "code", "count", "delay", "detail", "duration", "event",
+    "exception", "frames", "job", "level", "logger", "message_id", "number", "peer", "pid", "port", "profile", "rule",
+    "setting", "signal", "size", "status", "time", "transaction", "version", "worker", "workers",
 })  # fmt: skip
 """The only keys that reach the log. `message_id` is a wsa:MessageID or MSH-10, `peer` a network address, `code` an error
 code, `rule` the id of a rule, `duration` seconds, sizes bytes. `detail` is for the security log alone: what a certificate or

@@ -53,8 +53,8 @@ class QName:
 class Fault(Exception):
     """A SOAP fault to be sent.
 
-    `subcode` is outermost first; `reason` is in `language` and may quote the request; `detail` is serialised XML in which the
-    prefixes soap and wsa are declared; `not_understood` names the header blocks of a MustUnderstand fault; `soap11` asks for
+    `subcode` is outermost first; `reason` is in `language` and may quote the request; `detail` is serialised XML in which
+    the prefixes soap and wsa are declared; `not_understood` names the header blocks of a MustUnderstand fault; `soap11` asks for
     an envelope of SOAP 1.1, which only a VersionMismatch needs. `status` is the HTTP status. `rule` says which of our rules
     refused; it is for the journal and never sent.
 
