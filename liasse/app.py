@@ -21,6 +21,7 @@ from liasse.answer import Answer, close_chunks, next_block, plain, render
 from liasse.logs import log_line
 from liasse.reception import BodyLimits, Disconnected, Receive, Refusal, RequestBody, StageFactory, header_values
 from liasse.upload import Package, Service, charset, hold
+from soap.answering import WHOLE
 from soap.mime_headers import MediaType, MimeError, read_media_type
 from soap.transaction import Incoming, SoapServer
 
@@ -118,7 +119,7 @@ def _page(pages: Pages, request: _Request, endpoints: Collection[str]) -> Answer
         page = pages(request.path, request.query, request.host)
         if page is not None:
             status, content_type, body = page
-            return Answer(status, content_type, len(body), body, outcome="page")
+            return Answer(status, content_type, len(body), (body,), outcome="page")
     if request.path not in endpoints:
         return plain(404, "no such resource", "not-found")
     answer = plain(405, "this address takes SOAP messages by POST", "method")
@@ -244,18 +245,24 @@ class _Request:
         if self._body is None:
             self._body = RequestBody(self._receive, self._announced(), sys.maxsize)
         unread = not self._body.complete
-        headers = [(b"content-length", b"%d" % answer.size), *answer.headers]
+        headers = list(answer.headers)
         if self.method == "POST":
             headers.append(_NO_STORE)
         if answer.content_type is not None:
             headers.append((b"content-type", answer.content_type.encode("latin-1")))
+        self._status = answer.status
+        if answer.rest is None and not unread and WHOLE in self._scope.get("extensions", ()):
+            await self._send({"type": WHOLE, "status": answer.status, "headers": headers, "pieces": answer.first})
+            self._sent = answer.size
+            return
+        headers.append((b"content-length", b"%d" % answer.size))
         if unread:
             headers.append((b"connection", b"close"))
-        self._status = answer.status
         await self._send({"type": "http.response.start", "status": answer.status, "headers": headers})
         more = answer.rest is not None or unread
-        await self._send({"type": "http.response.body", "body": answer.first, "more_body": more})
-        self._sent = len(answer.first)
+        first = b"".join(answer.first)
+        await self._send({"type": "http.response.body", "body": first, "more_body": more})
+        self._sent = len(first)
         if answer.rest is not None:
             await self._stream(answer.rest)
         elif unread:

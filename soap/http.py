@@ -20,11 +20,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal
+from urllib.parse import unquote
 
 import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
+
+from soap.answering import EXTENSIONS, Cycle
 
 AsgiApp = Callable[
     [
@@ -43,6 +46,7 @@ PEER_CERTIFICATE = "peer_certificate"
 _SWEEP_TICKS = 5  # of uvicorn's tick, a tenth of a second
 _UPGRADE_HEADERS = frozenset({b"upgrade", b"connection", b"http2-settings"})
 _IPV6_NETWORK = 64
+_ASGI: Any = {"version": "3.0", "spec_version": "2.3"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._new_body_bytes = 0
         self._unsent = 0
         self._sent_at = 0.0
+        self._idle_since = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Admit the connection, or abort it."""
@@ -169,7 +174,6 @@ class HttpProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived; bytes that are neither body nor end of a header are capped."""
-        self._unset_keepalive_if_required()
         if self._phase is _Phase.WAITING and (self.cycle is None or self.cycle.response_complete):
             self._begin_header()
         self._progress = False
@@ -185,12 +189,12 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        super().on_message_begin()
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
         if self._phase is not _Phase.HEADER:
             self._begin_header()
         self._header_bytes = 0
-        if self._certificate is not None:
-            self.scope["state"][PEER_CERTIFICATE] = self._certificate
 
     def on_url(self, url: bytes) -> None:
         """A piece of the request target."""
@@ -207,12 +211,51 @@ class HttpProtocol(HttpToolsProtocol):
         """The application starts, unless the parser takes the rest for another protocol: see `_feed`."""
         if self.parser.should_upgrade():
             return
-        super().on_headers_complete()
+        before, self.cycle = self.cycle, self._new_cycle()
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:  # pipelined
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
         self._progress = True
         self._phase = _Phase.BODY
         self._checked = self.loop.time()
         self._credit = self._limits.minimum_rate_grace
         self._new_body_bytes = 0
+
+    def _new_cycle(self) -> Cycle:
+        url = httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        version = self.parser.get_http_version()
+        self.scope = {
+            "type": "http",
+            "asgi": _ASGI,
+            "http_version": version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme or "http",
+            "method": self.parser.get_method().decode("ascii"),
+            "root_path": "",
+            "path": unquote(path) if "%" in path else path,
+            "raw_path": url.path,
+            "query_string": url.query or b"",
+            "headers": self.headers,
+            "state": {} if self._certificate is None else {PEER_CERTIFICATE: self._certificate},
+            "extensions": EXTENSIONS,
+        }
+        return Cycle(
+            self.scope,
+            self.transport,
+            self.flow,
+            self.logger,
+            self.access_logger,
+            False,
+            self.server_state.default_headers,
+            asyncio.Event(),
+            self.expect_100_continue,
+            version != "1.0" and self.parser.should_keep_alive(),
+            self.on_response_complete,
+        )
 
     def on_body(self, body: bytes) -> None:
         """Some bytes of the body."""
@@ -228,6 +271,16 @@ class HttpProtocol(HttpToolsProtocol):
         self._progress = True
         self._phase = _Phase.WAITING
 
+    def on_response_complete(self) -> None:
+        """The answer is written: the next request may start. The sweep ends a connection that none comes over."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self._idle_since = self.loop.time()
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+
     def check(self, now: float) -> None:
         """Cut the connection if it is late. `now` is the time of the loop."""
         elapsed, self._checked = now - self._checked, now
@@ -240,8 +293,11 @@ class HttpProtocol(HttpToolsProtocol):
         elif self._phase is _Phase.HEADER:
             if now - self._since > self._limits.header_timeout:
                 self._cut("header-timeout")
-        elif self._phase is _Phase.BODY and not self.cycle.waiting_for_100_continue:
-            self._check_rate(elapsed)
+        elif self._phase is _Phase.BODY:
+            if not self.cycle.waiting_for_100_continue:
+                self._check_rate(elapsed)
+        elif self.cycle.response_complete and now - self._idle_since > self._limits.keep_alive:
+            self.transport.close()
 
     def _check_rate(self, elapsed: float) -> None:
         """The credit of a body in seconds: bytes earn it, time spends it, so that a fast start buys a bounded pause."""

@@ -80,7 +80,7 @@ def test_calls_of_many_threads_arrive_in_the_loop_each_once_and_in_the_order_of_
                 ended.set()
 
         def send(thread: int) -> None:
-            for call in [lambda number=number: arrive(thread, number) for number in range(500)]:  # type: ignore[misc]
+            for call in [lambda number=number: arrive(thread, number) for number in range(500)]:
                 returns.put(call)
 
         with ThreadPoolExecutor(4) as pool:

@@ -1,0 +1,61 @@
+"""The answering half of a request: what the application sends, and one message more than ASGI has for a whole answer.
+
+`WHOLE` is announced in `scope["extensions"]`. Its message gives status, headers (without Content-Length) and the pieces of a
+body that is at hand; it goes out with one write. An answer in two messages goes out with two, and wakes its reader twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+WHOLE: Final = "http.response.whole"
+EXTENSIONS: Final[dict[str, dict[object, object]]] = {WHOLE: {}}
+
+_JOINED = 1 << 20
+"""Bytes; a larger body is written after its header: a copy would cost more than the second write."""
+
+
+class Cycle(RequestResponseCycle):
+    """uvicorn's cycle of one request, with `WHOLE`."""
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:  # type: ignore[override]
+        """Take a message of the application."""
+        if message["type"] != WHOLE:
+            await super().send(message)  # type: ignore[arg-type]
+            return
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if self.disconnected:
+            return
+        if self.response_started:
+            raise RuntimeError("a whole answer after another one has begun")
+        self.response_started = True
+        self.waiting_for_100_continue = False
+        self._write(message["status"], message["headers"], message["pieces"])
+        self.response_complete = True
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
+
+    def _write(self, status: int, headers: list[tuple[bytes, bytes]], pieces: tuple[bytes, ...]) -> None:
+        size = sum(map(len, pieces))
+        lines = [b"%b: %b\r\n" % header for header in (*self.default_headers, *headers)]
+        head = b"%b%bcontent-length: %d\r\n%b\r\n" % (
+            STATUS_LINE[status],
+            b"".join(lines),
+            size,
+            b"" if self.keep_alive else b"connection: close\r\n",
+        )
+        if head.count(b"\n") != len(lines) + 3 + (not self.keep_alive):
+            raise RuntimeError("a line end inside a header")
+        if self.scope["method"] == "HEAD":
+            self.transport.write(head)
+        elif size <= _JOINED:
+            self.transport.writelines([head, *pieces])
+        else:
+            self.transport.write(head)
+            self.transport.writelines(pieces)
