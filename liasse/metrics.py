@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import mmap
 import threading
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -93,9 +94,8 @@ class Metrics:
     def observe(self, name: str, *values: str, seconds: float) -> None:
         """Count a duration in a histogram. Thread-safe."""
         at = self._start + self._at[name, *values]
-        bucket = next((number for number, limit in enumerate(BUCKETS) if seconds <= limit), len(BUCKETS))
         with self._lock:
-            self._cells[at + bucket] += 1
+            self._cells[at + bisect_left(BUCKETS, seconds)] += 1
             self._cells[at + len(BUCKETS) + 1] += seconds
 
     def total(self, name: str, *values: str) -> float:

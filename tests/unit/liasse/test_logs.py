@@ -187,14 +187,27 @@ def test_events_are_constant_text_and_keys_are_allowed_everywhere() -> None:
 
 
 def test_the_line_of_a_request_is_that_of_structlog_and_as_bounded() -> None:
-    values: dict[str, Any] = {"bytes_in": 1, "code": "é\n" * 300, "peer": object(), "secret": "SENTINEL", "status": 200}
+    values: dict[str, Any] = {
+        "bytes_in": 1,
+        "code": "é\n" * 300,
+        "count": None,
+        "duration": 0.000123,
+        "job": 'a"\\\u2028é\x7f',
+        "number": True,
+        "peer": object(),
+        "port": [1, "a"],
+        "secret": "SENTINEL",
+        "size": float("inf"),
+        "status": 10**20,
+    }
     lines = []
     for log in (lambda **given: structlog.get_logger().info("POST /registry", **given), partial(log_line, "POST /registry")):
         out = io.StringIO()
         configure_logging("info", "json", out)
         log(**values)
         lines.append(json.loads(out.getvalue()))
-        assert list(lines[-1]) == ["time", "level", "event", "bytes_in", "code", "peer", "status"]
+        assert list(lines[-1]) == ["time", "level", "event", *(key for key in values if key != "secret")]
+        assert out.getvalue().isascii()
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", lines[-1].pop("time"))
     assert lines[0] == lines[1]
 
