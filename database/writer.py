@@ -1,7 +1,8 @@
 """Group commit for SQLite: one thread of a process writes for all others, one commit for all that queued meanwhile.
 
 SQLite lets one connection write at a time and its waiting is not fair: many writers starve each other. Here they queue.
-Between processes a file lock, which blocks instead of polling and dies with its process, decides whose turn it is.
+Between processes a file lock, which blocks instead of polling and dies with its process, decides whose turn it is; those
+who queue for it stand at a turnstile, a second file lock, because the first goes to whoever asks first when it is free.
 A short piece of work that finds nobody before it is done by its own thread: waking another costs more than the work.
 """
 
@@ -40,6 +41,7 @@ class WriterLock:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._name = str(path)
+        self._turnstile = f"{path}.next"
 
     def try_take(self) -> int | None:
         """Take the lock if it is free: the descriptor to close when done. OSError where the file cannot be made."""
@@ -51,8 +53,30 @@ class WriterLock:
             return None
         return descriptor
 
-    def _open(self) -> int:
-        return os.open(self._name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def _open(self, name: str = "") -> int:
+        return os.open(name or self._name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    @contextmanager
+    def in_turn(self) -> Iterator[None]:
+        """As `held`, without a process that gives the lock back getting it again before one that has waited for it.
+
+        Only the next in turn waits for the lock itself: the others, whoever held it last among them, wait behind it.
+        """
+        turnstile = self._open(self._turnstile)
+        try:
+            fcntl.flock(turnstile, fcntl.LOCK_EX)
+            descriptor = self._open()
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            except BaseException:
+                os.close(descriptor)
+                raise
+        finally:
+            os.close(turnstile)
+        try:
+            yield
+        finally:
+            os.close(descriptor)
 
     @contextmanager
     def held(self, timeout: float | None = None) -> Iterator[None]:
@@ -218,7 +242,7 @@ class GroupWriter:
     def _run(self) -> None:
         while self._wait():
             try:
-                with self._turn, self._lock.held():
+                with self._turn, self._lock.in_turn():
                     self._round()
             except DatabaseBusy:
                 time.sleep(RETRY_PAUSE)  # a foreign program holds SQLite's own lock: the queue waits for its deadlines

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from xds_metadata.datatypes import DatatypeError, PatientKey, patient_key
 
 
@@ -16,6 +18,7 @@ def key_of_text(text: str) -> PatientKey:
     return PatientKey(identifier, authority)
 
 
+@lru_cache(maxsize=1024)
 def patient_column(cx: str | None) -> str:
     """The key text of a CX; empty when there is none or it cannot be read."""
     if cx is None:

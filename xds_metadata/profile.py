@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from soap.transaction import WireTolerances
 from xds_metadata.datatypes import DMP as DMP_DATATYPES
-from xds_metadata.datatypes import DatatypeTolerances
+from xds_metadata.datatypes import STRICT, DatatypeTolerances
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Profile:
 
     name: str
     wire: WireTolerances = field(default_factory=WireTolerances)
-    datatypes: DatatypeTolerances = field(default_factory=DatatypeTolerances)
+    datatypes: DatatypeTolerances = STRICT
     author_without_node_representation: bool = False
     code_without_display: bool = False
     document_id_caseless: bool = False

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from xds_metadata.datatypes.hl7 import Authority, components, escape, joined, read_authority, unescape, write_authority
 from xds_metadata.datatypes.support import (
+    REPEATED,
     STRICT,
     DatatypeError,
     DatatypeTolerances,
@@ -127,5 +128,5 @@ def _matching(pattern: re.Pattern[str], part: str | None, kind: str, text: str) 
     return part
 
 
-check_cx = checker(read_cx)
+check_cx = checker(read_cx, remember=REPEATED)
 check_cxi = checker(read_cxi)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from xds_metadata.datatypes.hl7 import Authority, components, escape, joined, read_authority, unescape
 from xds_metadata.datatypes.simple import check_oid, read_oid
 from xds_metadata.datatypes.support import (
+    REPEATED,
     STRICT,
     DatatypeError,
     DatatypeTolerances,
@@ -254,8 +255,8 @@ def _type_code(part: str | None, place: str, text: str) -> str | None:
     return part
 
 
-check_xcn = checker(read_xcn)
-check_xon = checker(read_xon)
+check_xcn = checker(read_xcn, remember=REPEATED)
+check_xon = checker(read_xon, remember=REPEATED)
 check_xtn = checker(read_xtn)
 check_recipient = checker(read_recipient)
-check_coded_string = checker(read_coded_string)
+check_coded_string = checker(read_coded_string, remember=REPEATED)

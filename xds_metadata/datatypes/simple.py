@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from xds_metadata.datatypes.support import (
+    REPEATED,
     STRICT,
     DatatypeError,
     DatatypeTolerances,
@@ -129,12 +130,12 @@ def read_unique_id(text: str, _tolerances: DatatypeTolerances = STRICT) -> str:
     return text
 
 
-check_oid = checker(read_oid)
+check_oid = checker(read_oid, remember=REPEATED)
 check_oid_urn = checker(read_oid_urn)
 check_uuid = checker(read_uuid)
 check_sha1 = checker(read_sha1)
-check_language = checker(read_language)
-check_mime_type = checker(read_mime_type)
+check_language = checker(read_language, remember=REPEATED)
+check_mime_type = checker(read_mime_type, remember=REPEATED)
 check_uri = checker(read_uri)
 check_integer = checker(read_integer)
 check_unique_id = checker(read_unique_id)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Protocol
 
 MAX_LENGTH = 256
 """Longest metadata value, in characters (ebRIM LongName). Longer ones are refused before any grammar is tried."""
+
+REPEATED = 1024
+"""How many verdicts are kept on values that many messages repeat: people, institutions, authorities, a patient."""
 
 _SHOWN = 80
 
@@ -106,8 +110,26 @@ def ascii_identifier(text: str, kind: str) -> str:
     return text
 
 
-def checker(read: Callable[[str, DatatypeTolerances], object]) -> Check:
-    """The `check_` function that belongs to a `read_` function."""
+def _remembering(check: Check, most: int) -> Check:
+    """`check` with its latest verdicts on values that are not too long to be right."""
+    strict, dmp = (lru_cache(most)(partial(check, tolerances=tolerances)) for tolerances in (STRICT, DMP))
+
+    def remembered(text: str, tolerances: DatatypeTolerances = STRICT) -> str | None:
+        if len(text) <= MAX_LENGTH:
+            if tolerances is STRICT:
+                return strict(text)
+            if tolerances is DMP:
+                return dmp(text)
+        return check(text, tolerances)
+
+    return remembered
+
+
+def checker(read: Callable[[str, DatatypeTolerances], object], *, remember: int = 0) -> Check:
+    """The `check_` function that belongs to a `read_` function.
+
+    `remember`: how many of the latest verdicts are kept, for values that come again and again (people, institutions).
+    """
 
     def check(text: str, tolerances: DatatypeTolerances = STRICT) -> str | None:
         try:
@@ -116,6 +138,8 @@ def checker(read: Callable[[str, DatatypeTolerances], object]) -> Check:
             return error.reason
         return None
 
+    if remember:
+        check = _remembering(check, remember)
     check.__name__ = read.__name__.replace("read_", "check_")
     check.__doc__ = f"None if `text` is accepted by `{read.__name__}`, else what is wrong."
     return check

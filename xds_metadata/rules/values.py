@@ -13,12 +13,12 @@ from typing import Any
 from xds_metadata import attributes as table
 from xds_metadata.attributes import Attribute, ObjectTable, Place, R, Type, X
 from xds_metadata.codes import CodeSets
-from xds_metadata.datatypes import check_dtm, check_not_future, is_later, single_fields_repeated
+from xds_metadata.datatypes import Check, check_dtm, check_not_future, is_later, single_fields_repeated
 from xds_metadata.errors import Finding
 from xds_metadata.from_ebrim import finding, shown
 from xds_metadata.model import Author, Code, DocumentEntry, Submission
 from xds_metadata.profile import Profile
-from xds_metadata.rules.datatype import check_type, check_type_of_author
+from xds_metadata.rules.datatype import CHECKS, check_type, check_type_of_author
 
 PROVIDE, REGISTER = "provide", "register"
 LONG_NAME = 256
@@ -27,6 +27,15 @@ _URN_OF_ID = {"entry_uuid": "urn:", "source": "urn:uuid:", "target": "urn:uuid:"
 """How an id begins that is no symbolic one and must be a UUID; a reference to any other URN is merely unresolved."""
 _PAST = frozenset({"creation_time", "submission_time"})
 """Times that have been. A service, by contrast, may last into the future: a treatment, a care plan."""
+_PLAIN = {
+    rows.kind: {
+        row.field: CHECKS[row.type]
+        for row in rows.rows
+        if row.place in (Place.SLOT, Place.IDENTIFIER) and row.type in CHECKS and row.field not in _PAST
+    }
+    for rows in (table.DOCUMENT_ENTRY, table.SUBMISSION_SET, table.FOLDER, table.ASSOCIATION)
+}
+"""By kind of object, the fields that nothing but length and grammar judges."""
 _AVAILABILITY = frozenset({"urn:ihe:iti:2010:DocumentAvailability:Online", "urn:ihe:iti:2010:DocumentAvailability:Offline"})
 
 
@@ -50,10 +59,11 @@ def _check_object(
 ) -> Iterator[Finding]:
     label = f"{rows.kind} {shown(item.entry_uuid)}"
     lenient_codes = profile.unlisted_signature_codes and _is_signature(item)
+    plain = _PLAIN[rows.kind]
     for row in rows.rows:
         value = getattr(item, row.field)
         need = row.provide if actor == PROVIDE else row.register
-        if value in (None, "", ()) or value is False:
+        if not value:
             if need == R and (row.place is not Place.XML or row.field == "entry_uuid"):
                 yield finding("required", label, f"{row.name} is required and missing")
             continue
@@ -66,7 +76,15 @@ def _check_object(
         if row.type is Type.FIELD:
             yield from _check_patient_info(row, value, label)
         for single in value if row.many else (value,):
-            yield from _check_value(row, single, label, profile, codes, now, lenient_codes)
+            if not _plainly_right(row, single, plain.get(row.field), profile, codes):
+                yield from _check_value(row, single, label, profile, codes, now, lenient_codes)
+
+
+def _plainly_right(row: Attribute, value: Any, check: Check | None, profile: Profile, codes: CodeSets) -> bool:
+    """Whether the commonest rules already say that a value is right: most are, and this is cheaper than to look closely."""
+    if isinstance(value, Code):
+        return row.codes is None or codes.allows(row.codes, value.code, value.scheme)
+    return check is not None and len(value) <= (row.longest or LONG_NAME) and check(value, profile.datatypes) is None
 
 
 def _check_patient_info(row: Attribute, values: Sequence[str], label: str) -> Iterator[Finding]:
