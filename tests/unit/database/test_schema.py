@@ -13,6 +13,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
+import atna.tables
 import journal.tables
 import xds_registry.tables
 import xds_repository.tables
@@ -25,7 +26,7 @@ _PARTITION = re.compile(r"_p\d\d$")
 _KEY_TO_PARTITION = re.compile(r"_fkey\d*$")
 """PostgreSQL's own copies of a foreign key, one for each partition it refers to."""
 
-_DECLARED = (xds_registry.tables, xds_repository.tables, journal.tables)
+_DECLARED = (xds_registry.tables, xds_repository.tables, journal.tables, atna.tables)
 
 
 def test_the_migrations_make_the_tables_that_the_packages_declare(database: Database) -> None:
