@@ -5,12 +5,13 @@ Rows are inserted only. Their values hold patient identifiers and never go to lo
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import Final, Protocol
 
 from sqlalchemy import Connection, insert
 
@@ -18,7 +19,18 @@ from access_control.context import RequestContext
 from access_control.decision import Decision
 from access_control.subject import Subject
 from database.prepared import Statement
+from journal.bounds import bounded
 from journal.tables import journal_row
+
+LONGEST: Final = 256
+"""Characters of what a message says, in one column."""
+
+LONGEST_DETAIL: Final = 6000
+LONGEST_OBJECTS: Final = 60_000
+LONGEST_TOLD: Final = 600
+"""Characters of `detail`, of the list of objects, and of each value that `detail` holds."""
+
+_MOST_OBJECTS = 100
 
 _ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 _INSERT = Statement(lambda _dialect: insert(journal_row))
@@ -59,25 +71,43 @@ def row_id(at: int) -> str:
 
 
 def row_values(ctx: RequestContext, row: JournalRow) -> dict[str, object]:
-    """The column values of one row."""
+    """The column values of one row. What is too long, or cannot be stored, is cut and identified by its digest."""
+    subject, digest, objects = ctx.subject, row.request_digest, _ENCODE(row.objects)
+    patient, caller, mode, purpose, peer = row.patient, subject.id, subject.mode, subject.purpose, ctx.peer
+    rule, message_id, detail = row.decision.rule, ctx.message_id, row.detail
+    said = f"{patient}{caller}{mode}{purpose}{rule}{message_id}{digest}{peer}"
+    if len(said) > LONGEST or not said.isascii() or "\0" in said:
+        patient, caller, mode, purpose = _bounded(patient), _bounded(caller), _bounded(mode), _bounded(purpose)
+        rule, message_id, digest, peer = _bounded(rule), _bounded(message_id), _bounded(digest), _bounded(peer)
     return {
-        "patient": row.patient,
+        "patient": patient,
         "id": row_id(ctx.at),
         "at": ctx.at,
-        "subject": ctx.subject.id,
-        "proof_level": ctx.subject.proof_level,
-        "mode": ctx.subject.mode,
-        "purpose": ctx.subject.purpose,
+        "subject": caller,
+        "proof_level": subject.proof_level,
+        "mode": mode,
+        "purpose": purpose,
         "action": row.action,
-        "objects": _ENCODE(row.objects),
+        "objects": objects if len(objects) <= LONGEST_OBJECTS else _bounded_objects(row.objects),
         "decision": "allowed" if row.decision.allowed else "refused",
-        "rule": row.decision.rule,
+        "rule": rule,
         "outcome": row.outcome,
-        "message_id": ctx.message_id,
-        "request_digest": row.request_digest,
-        "peer": ctx.peer,
-        "detail": row.detail or _caller(ctx.subject),
+        "message_id": message_id,
+        "request_digest": digest,
+        "peer": peer,
+        "detail": bounded(detail, LONGEST_DETAIL) if detail else _caller(subject),
     }
+
+
+def _bounded(text: str) -> str:
+    return bounded(text, LONGEST)
+
+
+def _bounded_objects(objects: Sequence[tuple[str, str]]) -> str:
+    """The first objects, each bounded, then how many there are in all and the digest of the whole list."""
+    digest = hashlib.sha256(_ENCODE(objects).encode()).hexdigest()
+    some = [(bounded(kind, 64), bounded(identifier, 256)) for kind, identifier in objects[:_MOST_OBJECTS]]
+    return _ENCODE([*some, ("objects", str(len(objects))), ("sha256", digest)])
 
 
 @lru_cache(maxsize=1024)
@@ -95,7 +125,13 @@ def _caller(subject: Subject) -> str:
         "assertion": subject.digest,
         "certificate": subject.certificate,
     }
-    return _ENCODE({key: value for key, value in told.items() if value})
+    return _ENCODE({key: _bounded_told(value) for key, value in told.items() if value})
+
+
+def _bounded_told(value: str | Sequence[str]) -> str | list[str]:
+    if isinstance(value, str):
+        return bounded(value, LONGEST_TOLD)
+    return [bounded(each, LONGEST_TOLD // 4) for each in value[:8]]
 
 
 def journal(ctx: RequestContext, rows: Sequence[JournalRow], *, once: bool = True) -> Callable[[Connection], None]:  # noqa: ARG001

@@ -20,6 +20,7 @@ from liasse.fsck import Fsck
 from liasse.wiring import wall_clock
 from tests import samples
 from tests.instance import Instance, described, instance_on
+from tests.journal_side import unprotect
 from xds_metadata.associations import RPLC
 from xds_registry import tables as t
 from xds_registry.integrity import CHECKED
@@ -151,7 +152,7 @@ DAMAGES: list[tuple[str, Damage]] = [
     ("served-withdrawn", lambda c, f: c.execute(update(t.entry).values(withdrawn=1))),
     ("document-without-entry", lambda c, f: c.execute(update(repository_document).values(row_of(f, "1.9")))),
     ("document-state", lambda c, f: c.execute(update(repository_document).values(state="lost"))),
-    ("not-journaled", lambda c, f: c.execute(delete(journal_row))),
+    ("not-journaled", lambda c, f: unprotect(c).execute(delete(journal_row))),
     ("blob-missing", lambda c, f: f.blob().unlink()),
     ("blob-size", lambda c, f: os.truncate(f.blob(), 3)),
 ]  # fmt: skip
