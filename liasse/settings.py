@@ -204,6 +204,22 @@ class AssertionTable(Table):
     one_time: bool = Field(default=False, description="An assertion is good for one message only.")
 
 
+class JournalTable(Table):
+    """The access journal: every access leaves a row, rows are numbered, chained and signed (sealed) shortly after."""
+
+    key: OptionalPath = Field(
+        default=None,
+        description="PEM file of the private key that seals, Ed25519 or P-256; public keys lie beside it. A new journal "
+        "makes one. Empty: journal/seal.pem in storage.directory; better on a disk that database administrators cannot read.",
+    )
+    seal_every: Seconds = Field(default=1.0, description="Seconds between two looks for rows to seal.")
+    refuse_disclosure_after: float = Field(
+        default=14_400.0,
+        ge=0,
+        description="Seconds without a complete seal after which queries and retrievals are refused; 0: never.",
+    )
+
+
 class FeedSettings(Table):
     """The patient identity feed: ITI-8, HL7 v2 over MLLP."""
 
@@ -288,6 +304,7 @@ class Settings(Table):
     affinity_domain: AffinityDomainSettings = Field(default_factory=AffinityDomainSettings)
     access: AccessSettings = Field(default_factory=AccessSettings)
     assertions: AssertionTable = Field(default_factory=AssertionTable)
+    journal: JournalTable = Field(default_factory=JournalTable)
     feed: FeedSettings = Field(default_factory=FeedSettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
     log: LogSettings = Field(default_factory=LogSettings)
@@ -299,6 +316,11 @@ class Settings(Table):
                 f"access.policy = {self.access.policy!r} needs the registry of this instance: empty repository.registry"
             )
         return self
+
+    @property
+    def seal_key(self) -> Path:
+        """Where the private key of the journal is."""
+        return self.journal.key or self.storage.directory / "journal" / "seal.pem"
 
     @property
     def worker_count(self) -> int:

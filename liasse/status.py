@@ -10,7 +10,7 @@ import mmap
 import time
 from dataclasses import dataclass
 
-_COMPLETE, _STOPPING, _LEASE_UNTIL, _FEED, _FIRST_WORKER = range(5)
+_COMPLETE, _STOPPING, _LEASE_UNTIL, _FEED, _SEALED, _FIRST_WORKER = range(6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class Status:
         self._first_beat = _FIRST_WORKER + workers
         self._memory = mmap.mmap(-1, 8 * (self._first_beat + workers + 1))
         self._cells = memoryview(self._memory).cast("d")
+        self._cells[_SEALED] = time.monotonic()
 
     def worker_serving(self, slot: int) -> None:
         """Worker `slot` (from 0) accepts requests. Called by the worker itself."""
@@ -72,6 +73,14 @@ class Status:
     def feed_is_bound(self) -> bool:
         """Whether the patient feed accepts connections."""
         return self._cells[_FEED] == 1.0
+
+    def journal_sealed(self, until: float) -> None:
+        """Every journal row committed before `until`, a time of the monotonic clock, is sealed. Called by the background."""
+        self._cells[_SEALED] = until
+
+    def journal_seal_age(self) -> float:
+        """Seconds since the journal was wholly sealed, or since the server started."""
+        return time.monotonic() - self._cells[_SEALED]
 
     def background_gone(self) -> None:
         """The background process ended: nobody holds the lease or accepts the feed. Called by the supervisor."""
