@@ -79,7 +79,7 @@ class ObjectTable:
     """The attributes of one kind of object, with lookups by place.
 
     `by_slot`: rows by slot name; `by_scheme`: codes and authors by classification scheme; `by_identifier`: by
-    identification scheme; `by_field`: by the field of `model`.
+    identification scheme; `by_field`: by the field of `model`; `name` and `description`: the rows of these texts, if any.
     """
 
     kind: str
@@ -88,6 +88,8 @@ class ObjectTable:
     by_scheme: dict[str, Attribute] = field(init=False)
     by_identifier: dict[str, Attribute] = field(init=False)
     by_field: dict[str, Attribute] = field(init=False)
+    name: Attribute | None = field(init=False)
+    description: Attribute | None = field(init=False)
 
     def __post_init__(self) -> None:
         """Index the rows."""
@@ -98,6 +100,8 @@ class ObjectTable:
         ):
             object.__setattr__(self, name, {row.key: row for row in self.rows if row.place in places})
         object.__setattr__(self, "by_field", {row.field: row for row in self.rows})
+        for name, place in (("name", Place.NAME), ("description", Place.DESCRIPTION)):
+            object.__setattr__(self, name, next((row for row in self.rows if row.place is place), None))
 
 
 def _uuid(tail: str) -> str:

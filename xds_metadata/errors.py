@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 METADATA_ERROR = "MetadataError"
 DUPLICATE_IN_MESSAGE = "DuplicateUniqueIdInMessage"
+MOST_SOUGHT = 500
+"""Findings after which a message is not judged further: nobody repairs more at once, and each costs time."""
+
 _PER_ACTOR = frozenset({METADATA_ERROR, DUPLICATE_IN_MESSAGE, "Error", "Busy", "OutOfResources"})
 
 

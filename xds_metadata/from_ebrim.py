@@ -59,7 +59,7 @@ class _Reader:
 
     def _xml(self, item: rim.RegistryObject, fields: dict[str, Any]) -> None:
         fields["entry_uuid"] = item.id
-        known = {row.field for row in self.rows.rows}
+        known = self.rows.by_field
         for field, value in (
             ("logical_id", item.lid),
             ("home_community_id", item.home),
@@ -75,6 +75,8 @@ class _Reader:
             fields["type"], fields["source"], fields["target"] = item.association_type, item.source, item.target
 
     def _slots(self, item: rim.RegistryObject, label: str, fields: dict[str, Any]) -> None:
+        if not item.slots:
+            return
         seen: set[str] = set()
         extra: list[tuple[str, tuple[str, ...]]] = []
         for slot in item.slots:
@@ -109,11 +111,10 @@ class _Reader:
             )
 
     def _texts(self, item: rim.RegistryObject, fields: dict[str, Any]) -> None:
-        for row in self.rows.rows:
-            if row.place is Place.NAME and item.name:
-                fields[row.field] = item.name[0].value
-            elif row.place is Place.DESCRIPTION and item.description:
-                fields[row.field] = item.description[0].value
+        if item.name and self.rows.name is not None:
+            fields[self.rows.name.field] = item.name[0].value
+        if item.description and self.rows.description is not None:
+            fields[self.rows.description.field] = item.description[0].value
 
     def _classifications(
         self, items: Iterable[rim.Classification], item: rim.RegistryObject, label: str, fields: dict[str, Any]
@@ -262,13 +263,32 @@ def _markers(objects: rim.RegistryObjectList) -> dict[str, list[rim.Classificati
     return beside
 
 
-def from_ebrim(objects: rim.RegistryObjectList, profile: Profile) -> tuple[Submission, tuple[Finding, ...]]:
+class _Enough(Exception):
+    """So many findings that the rest is not looked at."""
+
+
+def from_ebrim(
+    objects: rim.RegistryObjectList, profile: Profile, most: int | None = None
+) -> tuple[Submission, tuple[Finding, ...]]:
     """The submission in `objects` and what is structurally wrong with it.
 
-    Of a package without a marker, or with two, only the id is in the result; it is reported.
+    Of a package without a marker, or with two, only the id is in the result; it is reported. After `most` findings (None: no
+    limit) nothing more is read: the submission is then empty.
     """
     findings: list[Finding] = []
-    report = findings.append
+
+    def report(found: Finding) -> None:
+        findings.append(found)
+        if most is not None and len(findings) >= most:
+            raise _Enough
+
+    try:
+        return _read(objects, profile, report), tuple(findings)
+    except _Enough:
+        return Submission(()), tuple(findings)
+
+
+def _read(objects: rim.RegistryObjectList, profile: Profile, report: Callable[[Finding], None]) -> Submission:
     beside = _markers(objects)
     entry_reader = _Reader(table.DOCUMENT_ENTRY, profile, report)
     set_reader = _Reader(table.SUBMISSION_SET, profile, report)
@@ -307,5 +327,6 @@ def from_ebrim(objects: rim.RegistryObjectList, profile: Profile) -> tuple[Submi
         report(
             finding("object-kind", "submission", f"a rim:{name} at its place is no object of a submission and is not kept")
         )
-    findings.extend(_check_part_ids(objects, profile))
-    return Submission(tuple(sets), entries, tuple(folders), associations, tuple(unmarked)), tuple(findings)
+    for found in _check_part_ids(objects, profile):
+        report(found)
+    return Submission(tuple(sets), entries, tuple(folders), associations, tuple(unmarked))

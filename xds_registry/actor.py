@@ -20,22 +20,25 @@ from ebrim.rs import write_registry_response
 from journal.rows import Record, journal
 from xds_metadata.answers import REGISTRY
 from xds_metadata.codes import CodeSets
-from xds_metadata.errors import Finding, XdsFailure
+from xds_metadata.errors import Finding, XdsFailure, errors
+from xds_metadata.model import Submission
 from xds_metadata.patients import key_of_text, patient_column
 from xds_metadata.profile import Profile
 from xds_metadata.registration import Registration
 from xds_registry import lifecycle, write
 from xds_registry import tables as t
 from xds_registry.conditions import Clause, Names
-from xds_registry.identifiers import assign
+from xds_registry.identifiers import assign, chosen_uuids
 from xds_registry.references import SetIdentity
 from xds_registry.rows import Rows, build_rows
 from xds_registry.select import Selector
 from xds_registry.visibility import scope_values, visible
-from xds_registry.vocabulary import Kind
+from xds_registry.vocabulary import Kind, bare
 from xmlsafe.schema import Schema
 
 MICROSECONDS = 1_000_000
+_FEW_OBJECTS, _FEW_CODES = 8, 40
+"""What most submissions do not exceed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,8 @@ class Registry:
         """
         self._check_authorities(request)
         try:
+            if _large(request):
+                self._judge_beforehand(ctx, request)
             try:
                 return self._register(ctx, request)
             except ConstraintViolated:
@@ -86,14 +91,43 @@ class Registry:
         except XdsFailure as failure:
             raise _worded(failure.findings) from None
 
+    def _judge_beforehand(self, ctx: RequestContext, request: Registration) -> None:
+        """Raise XdsFailure for what is stored now already: leaves and rows are built for a submission that stands only.
+
+        The transaction that writes judges again.
+        """
+        submission = request.submission
+        if _ambiguous(submission):
+            return
+        retry = write.RetryKey(request.sender, request.digest, ctx.message_id, ctx.at, b"")
+        scope = self._scope(ctx, submission)
+        with self.database.read() as connection:
+            known = write.find_set(connection, submission.submission_sets[0].unique_id or "")
+            if self._replay(known, retry) is not None:
+                return
+            facts = write.load_facts(
+                connection,
+                write.Concern(submission, *chosen_uuids(request.objects)),
+                lambda: _visible(scope, connection.dialect.name),
+                known_only=self.settings.known_patients_only,
+                lock=False,
+            )
+        findings = lifecycle.plan(submission, facts).findings
+        if errors(findings):
+            raise XdsFailure(findings)
+
+    def _scope(self, ctx: RequestContext, submission: Submission) -> Scope:
+        patients = {patient_column(cx) for cx in lifecycle.patient_ids(submission)}
+        return self.policy.scope(ctx, [key_of_text(key) for key in sorted(patients)])
+
     def _register(self, ctx: RequestContext, request: Registration) -> bytes:
         now = datetime.fromtimestamp(ctx.at / MICROSECONDS, UTC).strftime("%Y%m%d%H%M%S")
         assigned = assign(request, self.settings.home_community_id)
         prepared = build_rows(assigned, ctx.at, now)
         answer = write_registry_response()
         retry = write.RetryKey(request.sender, request.digest, ctx.message_id, ctx.at, answer)
-        patients = {patient_column(cx) for cx in lifecycle.patient_ids(request.submission)}
-        scope = self.policy.scope(ctx, [key_of_text(key) for key in sorted(patients)])
+        scope = self._scope(ctx, request.submission)
+        concern = write.Concern(assigned.submission, assigned.submitted_uuids, [part for part, _ in assigned.part_uuids])
         unique_id = request.submission.submission_sets[0].unique_id or ""
 
         def statements(connection: Connection) -> bytes:
@@ -101,7 +135,10 @@ class Registry:
             stored = self._replay(known, retry)
             if stored is None:
                 facts = write.load_facts(
-                    connection, assigned, lambda: _visible(scope, connection.dialect.name), self.settings.known_patients_only
+                    connection,
+                    concern,
+                    lambda: _visible(scope, connection.dialect.name),
+                    known_only=self.settings.known_patients_only,
                 )
                 rows = Rows({name: list(values) for name, values in prepared.tables.items()})
                 write.carry_out(connection, assigned, facts, rows, retry, now)
@@ -143,6 +180,19 @@ class Registry:
         ]
         if foreign:
             raise _worded(Finding("XDSUnknownPatientId", cx, rule="patient-authority") for cx in foreign)
+
+
+def _large(request: Registration) -> bool:
+    """Whether leaves and rows of the submission cost more than to look at what is stored once more than needed."""
+    objects = (*request.objects.extrinsic_objects, *request.objects.packages, *request.objects.associations)
+    return len(objects) > _FEW_OBJECTS or sum(len(item.classifications) for item in objects) > _FEW_CODES
+
+
+def _ambiguous(submission: Submission) -> bool:
+    """Whether a symbolic id is the UUID of another object but for its prefix: as columns they would look the same."""
+    groups = (submission.submission_sets, submission.entries, submission.folders, submission.associations)
+    ids = [item.entry_uuid for group in groups for item in group]
+    return len({bare(i) for i in ids}) < len(ids)
 
 
 def _visible(scope: Scope, dialect: str) -> Clause:

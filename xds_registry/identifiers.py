@@ -108,6 +108,18 @@ class _Assigner:
         return replace(item, **fields | more)
 
 
+def chosen_uuids(objects: rim.RegistryObjectList) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The UUIDs that the sender chose: for objects, and for their Classifications and ExternalIdentifiers."""
+    items: tuple[rim.RegistryObject, ...] = (*objects.extrinsic_objects, *objects.packages, *objects.associations)
+    parts = [part.id for item in items for part in item.classifications]
+    parts += [part.id for item in items for part in item.external_identifiers]
+    parts += [part.id for part in objects.classifications]
+    return (
+        tuple(item.id for item in items if item.id.startswith(UUID_PREFIX)),
+        tuple(part for part in parts if part.startswith(UUID_PREFIX)),
+    )
+
+
 def _without_last_update(item: rim.RegistryPackage) -> rim.RegistryPackage:
     if any(c.node == FOLDER_NODE for c in item.classifications):
         return replace(item, slots=tuple(s for s in item.slots if s.name != "lastUpdateTime"))

@@ -21,10 +21,9 @@ from journal.rows import JournalRow
 from soap.transaction import Body, Call, Transaction
 from xds_metadata.answers import REGISTRY, check_count, check_schema, registry_errors
 from xds_metadata.errors import METADATA_ERROR, XdsFailure, errors
-from xds_metadata.from_ebrim import from_ebrim
 from xds_metadata.patients import key_of_text, patient_column
 from xds_metadata.registration import Registration, submission_digest
-from xds_metadata.rules import check_submission
+from xds_metadata.rules import judge_objects
 from xds_metadata.rules.values import REGISTER
 from xds_registry import lifecycle
 from xds_registry.actor import MICROSECONDS, Registry
@@ -39,9 +38,8 @@ def decode(registry: Registry, call: Call) -> Registration:
     check_count(call.body)
     check_schema(registry.schema, call.body, METADATA_ERROR)
     objects = read_submit_objects_request(call.body)
-    submission, findings = from_ebrim(objects, registry.profile)
     now = datetime.fromtimestamp(registry.clock() / MICROSECONDS, UTC)
-    findings += check_submission(submission, REGISTER, registry.profile, registry.codes, now)
+    submission, findings = judge_objects(objects, REGISTER, registry.profile, registry.codes, now)
     if errors(findings):
         raise XdsFailure(findings)
     sender = sender_of(call, submission.submission_sets[0].source_id or "")

@@ -93,21 +93,19 @@ def _stored(rows: Iterable[Any], kind: Kind) -> dict[str, StoredObject]:
     return {row[0]: StoredObject(row[0], row[1], kind, row[2], row[3] == 1) for row in rows}
 
 
-def load_objects(connection: Connection, ids: Sequence[str], visible: ColumnElement[bool]) -> dict[str, StoredObject]:
-    """Stored entries (those that are `visible`) and folders among `ids` (bare), locked until the end of the transaction."""
+def load_objects(
+    connection: Connection, ids: Sequence[str], visible: ColumnElement[bool], *, lock: bool
+) -> dict[str, StoredObject]:
+    """Stored entries (those that are `visible`) and folders among `ids` (bare); `lock`: until the transaction ends."""
     if not ids:
         return {}
     e, f = t.entry.c, t.folder.c
-    entries = connection.execute(
-        select(e.id, e.patient, e.status, e.stable).where(e.id.in_(ids), e.withdrawn == 0, visible).with_for_update()
-    )
-    found = _stored(entries, Kind.ENTRY)
+    entries = select(e.id, e.patient, e.status, e.stable).where(e.id.in_(ids), e.withdrawn == 0, visible)
+    found = _stored(connection.execute(entries.with_for_update() if lock else entries), Kind.ENTRY)
     rest = [i for i in ids if i not in found]
     if rest:
-        folders = connection.execute(
-            select(f.id, f.patient, f.status, f.withdrawn + 1).where(f.id.in_(rest), f.withdrawn == 0).with_for_update()
-        )
-        found.update(_stored(folders, Kind.FOLDER))
+        folders = select(f.id, f.patient, f.status, f.withdrawn + 1).where(f.id.in_(rest), f.withdrawn == 0)
+        found.update(_stored(connection.execute(folders.with_for_update() if lock else folders), Kind.FOLDER))
     return found
 
 
@@ -132,21 +130,21 @@ def load_folders_of(connection: Connection, entry_ids: Sequence[str]) -> dict[st
     return {entry: tuple(folders) for entry, folders in found.items()}
 
 
-def load_children(connection: Connection, entry_id: str) -> tuple[tuple[str, str], ...]:
+def load_children(connection: Connection, entry_id: str, *, lock: bool = True) -> tuple[tuple[str, str], ...]:
     """Every entry that transforms or appends to the entry, directly or through others: (id, patient).
 
-    Each layer is locked before the next is read, so that nobody appends to a child meanwhile.
+    With `lock` each layer is locked before the next is read, so that nobody appends to a child meanwhile.
     """
     a, e = t.association.c, t.entry.c
     seen: dict[str, str] = {}
     layer = [entry_id]
     while layer:
-        rows = connection.execute(
+        below = (
             select(e.id, e.patient)
             .select_from(t.association.join(t.entry, a.source == e.id))
             .where(a.target.in_(layer), a.type.in_(_CHILD_TYPES), a.status == Status.APPROVED, a.withdrawn == 0)
-            .with_for_update(of=t.entry)
         )
+        rows = connection.execute(below.with_for_update(of=t.entry) if lock else below)
         fresh = {row[0]: row[1] for row in rows if row[0] not in seen and row[0] != entry_id}
         seen.update(fresh)
         layer = list(fresh)

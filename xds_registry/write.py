@@ -5,7 +5,7 @@ Source: IHE ITI TF-2 3.42.4.1.3 (all or nothing); DESIGN: no parsing and no netw
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, Table, insert, update
@@ -15,6 +15,7 @@ from sqlalchemy.sql import ColumnElement
 from database.prepared import Statement
 from xds_metadata import associations as types
 from xds_metadata.errors import XdsFailure, errors
+from xds_metadata.model import Submission
 from xds_metadata.patients import patient_column
 from xds_registry import lifecycle, references
 from xds_registry import tables as t
@@ -67,9 +68,17 @@ class RetryKey:
     answer: bytes
 
 
-def external_ids(assigned: Assigned) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """What a submission makes one look up: the submission, and the UUIDs that its sender chose for objects and parts."""
+
+    submission: Submission
+    objects: Sequence[str]
+    parts: Sequence[str]
+
+
+def external_ids(submission: Submission) -> list[str]:
     """Bare ids that associations name outside the message."""
-    submission = assigned.submission
     own = {
         item.entry_uuid
         for group in (submission.submission_sets, submission.entries, submission.folders, submission.associations)
@@ -80,14 +89,19 @@ def external_ids(assigned: Assigned) -> list[str]:
 
 
 def load_facts(
-    connection: Connection, assigned: Assigned, visible: Callable[[], ColumnElement[bool]], known_only: bool
+    connection: Connection,
+    concern: Concern,
+    visible: Callable[[], ColumnElement[bool]],
+    *,
+    known_only: bool,
+    lock: bool = True,
 ) -> Facts:
-    """Read all that bears on the submission."""
-    submission = assigned.submission
+    """Read all that bears on the submission; with `lock`, which a snapshot for reading does not allow, to write next."""
+    submission = concern.submission
     package_ids = [s.unique_id or "" for s in submission.submission_sets] + [f.unique_id or "" for f in submission.folders]
     document_ids = [e.unique_id or "" for e in submission.entries]
-    named = external_ids(assigned)
-    objects = references.load_objects(connection, named, visible()) if named else {}
+    named = external_ids(submission)
+    objects = references.load_objects(connection, named, visible(), lock=lock) if named else {}
     replaced = [
         bare(link.target)
         for link in submission.associations
@@ -95,10 +109,10 @@ def load_facts(
     ]
     patients = [patient_column(cx) for cx in lifecycle.patient_ids(submission)]
     return Facts(
-        used_ids=references.load_used_ids(connection, assigned.submitted_uuids, [part for part, _ in assigned.part_uuids]),
+        used_ids=references.load_used_ids(connection, concern.objects, concern.parts),
         objects=objects,
         folders_of=references.load_folders_of(connection, replaced) if replaced else {},
-        children={entry: references.load_children(connection, entry) for entry in replaced},
+        children={entry: references.load_children(connection, entry, lock=lock) for entry in replaced},
         sets=references.load_sets(connection, package_ids),
         documents=references.load_documents(connection, document_ids + package_ids),
         known_patients=references.load_patients(connection, set(patients)) if known_only else None,

@@ -26,11 +26,10 @@ from soap.staging import FailedPart
 from soap.transaction import Body, Call, Transaction
 from xds_metadata.answers import REPOSITORY, check_count, check_schema, outcome_of, registry_errors
 from xds_metadata.errors import METADATA_ERROR, Finding, XdsFailure, errors
-from xds_metadata.from_ebrim import from_ebrim
 from xds_metadata.model import Submission
 from xds_metadata.patients import key_of_text, patient_column
 from xds_metadata.registration import Effect, Registration, submission_digest
-from xds_metadata.rules import check_submission
+from xds_metadata.rules import judge_objects
 from xds_metadata.rules.values import PROVIDE
 from xds_repository.actor import Repository, refusal
 from xds_repository.documents import PENDING, STORED, StoredDocument, forget_pending, put_documents
@@ -59,9 +58,8 @@ def decode(repository: Repository, call: Call) -> Provided:
     drop_content_type_hints(call.body)
     check_schema(repository.schema, call.body, METADATA_ERROR)
     request = read_provide_request(call.body)
-    submission, findings = from_ebrim(request.objects, repository.profile)
     now = datetime.fromtimestamp(repository.clock() / 1_000_000, UTC)
-    findings += check_submission(submission, PROVIDE, repository.profile, repository.codes, now)
+    submission, findings = judge_objects(request.objects, PROVIDE, repository.profile, repository.codes, now)
     matched, unmatched = match(submission, request.documents, repository.profile.document_id_caseless)
     findings += unmatched
     if errors(findings):

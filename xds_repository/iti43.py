@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from access_control.from_call import context_of
 from access_control.policy import Action, Target
@@ -58,19 +59,32 @@ def handle(repository: Repository, call: Call) -> Body:
     decision = repository.policy.may(ctx, Action.RETRIEVE, Target(objects=wanted))
     refuse_access(decision)
     findings: list[Finding] = []
-    found = [item for request in requests if (item := _find(repository, request, findings)) is not None]
+    rows = _rows(repository, wanted)
+    found = [item for request in requests if (item := _find(repository, request, rows, findings)) is not None]
     outcome = "Success" if not findings else "PartialSuccess" if found else "Failure"
     patients = repository.registry.patients_of(wanted)
-    rows = [
-        JournalRow(patient, "retrieve", (("document", request.unique_id),), decision, outcome, call.digest)
+    digest = call.digest
+    journaled = [
+        JournalRow(patient, "retrieve", (("document", request.unique_id),), decision, outcome, digest)
         for request in requests
         for patient in patients.get(request.unique_id) or ("",)
     ]
-    repository.database.write_short(repository.record(ctx, rows))
+    repository.database.write_short(repository.record(ctx, journaled))
     return encode(found, findings)
 
 
-def _find(repository: Repository, request: DocumentRequest, findings: list[Finding]) -> Readable | None:
+def _rows(repository: Repository, unique_ids: Sequence[str]) -> dict[str, Any]:
+    """The rows of all, read in one snapshot."""
+    with repository.database.read_raw() as cursor:
+        return {
+            unique_id: repository.find_one.execute(cursor, {"unique_id": unique_id}).fetchone()
+            for unique_id in set(unique_ids)
+        }
+
+
+def _find(
+    repository: Repository, request: DocumentRequest, rows: Mapping[str, Any], findings: list[Finding]
+) -> Readable | None:
     if request.repository != repository.unique_id:
         findings.append(
             Finding(
@@ -82,8 +96,7 @@ def _find(repository: Repository, request: DocumentRequest, findings: list[Findi
             )
         )
         return None
-    with repository.database.read_raw() as cursor:
-        row = repository.find_one.execute(cursor, {"unique_id": request.unique_id}).fetchone()
+    row = rows[request.unique_id]
     document = StoredDocument(*row) if row is not None else None
     if document is None or document.state != STORED:
         findings.append(
@@ -119,7 +132,7 @@ def encode(found: Sequence[Readable], findings: Sequence[Finding]) -> Body:
         Attachment(cid, _media_type(item.document.mime_type), item.document.size, item.chunks)
         for item, cid in zip(found, ids, strict=True)
     )
-    pieces = write_retrieve_answer(rows, registry_errors(findings, REPOSITORY))
+    pieces = write_retrieve_answer(rows, registry_errors(findings, REPOSITORY, most=None))
     return Body(pieces, attachments, outcome_of(findings, partial=bool(found)))
 
 

@@ -3,26 +3,42 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import chain, islice
 
+from ebrim.model import RegistryObjectList
 from xds_metadata.codes import CodeSets
-from xds_metadata.errors import Finding
+from xds_metadata.errors import MOST_SOUGHT, Finding, XdsFailure
+from xds_metadata.from_ebrim import from_ebrim
 from xds_metadata.model import Submission
 from xds_metadata.profile import Profile
 from xds_metadata.rules.structure import check_on_demand, check_structure
 from xds_metadata.rules.values import check_values
 
 
+def judge_objects(
+    objects: RegistryObjectList, actor: str, profile: Profile, codes: CodeSets, now: datetime
+) -> tuple[Submission, tuple[Finding, ...]]:
+    """The submission in `objects` with every finding that needs no stored data.
+
+    Raises XdsFailure where the objects alone have so many findings that the submission in them is not judged.
+    """
+    submission, findings = from_ebrim(objects, profile, MOST_SOUGHT)
+    if len(findings) >= MOST_SOUGHT:
+        raise XdsFailure(findings)
+    return submission, findings + check_submission(submission, actor, profile, codes, now)
+
+
 def check_submission(
     submission: Submission, actor: str, profile: Profile, codes: CodeSets, now: datetime
 ) -> tuple[Finding, ...]:
-    """Every finding on a submission that needs no stored data.
+    """Every finding on a submission that needs no stored data, up to MOST_SOUGHT of them.
 
     `actor` is `values.PROVIDE` (ITI-41: hash, size and repository are the repository's to add) or `values.REGISTER`
     (ITI-42: they are required). `now` is aware.
     """
-    findings = list(check_structure(submission, profile))
+    findings = list(islice(check_structure(submission, profile), MOST_SOUGHT))
     if any(f.rule == "submission-size" for f in findings):
         return tuple(findings)
-    findings.extend(check_on_demand(submission))
-    findings.extend(check_values(submission, actor, profile, codes, now))
+    more = chain(check_on_demand(submission), check_values(submission, actor, profile, codes, now))
+    findings.extend(islice(more, MOST_SOUGHT - len(findings)))
     return tuple(findings)

@@ -14,7 +14,7 @@ from xds_metadata import attributes as table
 from xds_metadata.attributes import ObjectTable, Type
 from xds_metadata.errors import DUPLICATE_IN_MESSAGE, METADATA_ERROR, Finding
 from xds_metadata.from_ebrim import finding, shown
-from xds_metadata.model import ON_DEMAND, STABLE, Association, Submission
+from xds_metadata.model import ON_DEMAND, STABLE, Association, Author, Submission
 from xds_metadata.patients import patient_column
 from xds_metadata.profile import Profile
 
@@ -23,6 +23,8 @@ MAX_DOCUMENTS = 100
 MAX_AUTHORS = 100
 MAX_VALUES = 1000
 """Of one attribute that may be repeated."""
+MAX_AUTHOR_VALUES = 100
+"""Of one attribute of an author."""
 
 
 class _Index:
@@ -87,6 +89,16 @@ def _check_sizes(submission: Submission) -> Iterator[Finding]:
                         f"{rows.kind} {shown(item.entry_uuid)}",
                         f"{row.name} has {found} values, {most} are allowed",
                     )
+                elif found and row.type is Type.AUTHOR:
+                    yield from _check_authors(f"{rows.kind} {shown(item.entry_uuid)}", getattr(item, row.field))
+
+
+def _check_authors(label: str, authors: Sequence[Author]) -> Iterator[Finding]:
+    for author in authors:
+        for name, field in table.AUTHOR_SLOTS.items():
+            found = getattr(author, field)
+            if isinstance(found, tuple) and len(found) > MAX_AUTHOR_VALUES:
+                yield finding("submission-size", label, f"{name} has {len(found)} values, {MAX_AUTHOR_VALUES} are allowed")
 
 
 def _check_one_set(submission: Submission) -> Iterator[Finding]:

@@ -13,7 +13,16 @@ from typing import Any
 from xds_metadata import attributes as table
 from xds_metadata.attributes import Attribute, ObjectTable, Place, R, Type, X
 from xds_metadata.codes import CodeSets
-from xds_metadata.datatypes import Check, check_dtm, check_not_future, is_later, single_fields_repeated
+from xds_metadata.datatypes import (
+    STRICT,
+    Check,
+    DatatypeTolerances,
+    check_dtm,
+    check_not_future,
+    check_uuid,
+    is_later,
+    single_fields_repeated,
+)
 from xds_metadata.errors import Finding
 from xds_metadata.from_ebrim import finding, shown
 from xds_metadata.model import Author, Code, DocumentEntry, Submission
@@ -27,16 +36,31 @@ _URN_OF_ID = {"entry_uuid": "urn:", "source": "urn:uuid:", "target": "urn:uuid:"
 """How an id begins that is no symbolic one and must be a UUID; a reference to any other URN is merely unresolved."""
 _PAST = frozenset({"creation_time", "submission_time"})
 """Times that have been. A service, by contrast, may last into the future: a treatment, a care plan."""
+_AVAILABILITY = frozenset({"urn:ihe:iti:2010:DocumentAvailability:Online", "urn:ihe:iti:2010:DocumentAvailability:Offline"})
+
+
+def _anything(text: str, tolerances: DatatypeTolerances = STRICT) -> str | None:  # noqa: ARG001
+    return None
+
+
+def _symbolic_or_uuid(text: str, tolerances: DatatypeTolerances = STRICT) -> str | None:
+    return check_uuid(text, tolerances) if text[:4].lower() == "urn:" else None
+
+
+def _plain_check(row: Attribute) -> Check | None:
+    """The grammar of a row that nothing but length and grammar judges."""
+    if row.place is Place.XML:
+        return _symbolic_or_uuid if row.field in _URN_OF_ID else _anything if row.field == "type" else None
+    if row.place in (Place.SLOT, Place.IDENTIFIER) and row.field not in _PAST and row.codes is None:
+        return CHECKS.get(row.type, _anything)
+    return None
+
+
 _PLAIN = {
-    rows.kind: {
-        row.field: CHECKS[row.type]
-        for row in rows.rows
-        if row.place in (Place.SLOT, Place.IDENTIFIER) and row.type in CHECKS and row.field not in _PAST
-    }
+    rows.kind: {row.field: check for row in rows.rows if (check := _plain_check(row)) is not None}
     for rows in (table.DOCUMENT_ENTRY, table.SUBMISSION_SET, table.FOLDER, table.ASSOCIATION)
 }
-"""By kind of object, the fields that nothing but length and grammar judges."""
-_AVAILABILITY = frozenset({"urn:ihe:iti:2010:DocumentAvailability:Online", "urn:ihe:iti:2010:DocumentAvailability:Offline"})
+"""By kind of object and field."""
 
 
 def check_values(submission: Submission, actor: str, profile: Profile, codes: CodeSets, now: datetime) -> Iterator[Finding]:
