@@ -50,11 +50,15 @@ class HeldLease(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Work that is done every so many seconds while the lease is held. `run` may block; it is never run twice at a time."""
+    """Work that is done every so many seconds while the lease is held. `run` may block; it is never run twice at a time.
+
+    `everywhere`: on every server, whoever holds the lease.
+    """
 
     name: str
     every: float
     run: Callable[[], None]
+    everywhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +153,7 @@ class _Background:
 
     async def _repeat(self, job: Job) -> None:
         while not self._stop.is_set():
-            if self._duties.lease.held:
+            if job.everywhere or self._duties.lease.held:
                 outcome = "success"
                 try:
                     await self._in(self._pool, job.run)

@@ -13,7 +13,9 @@ from database.lease import TTL, Lease
 from database.schema import check_schema
 from liasse.admin import Probe
 from liasse.background import Duties, Job
+from liasse.sealing import seal_gauges, seal_probe
 from liasse.settings import FeedSettings, Settings
+from liasse.status import Status
 from liasse.supervisor import Child
 from liasse.wiring import file_store, wall_clock
 from xds_registry.iti8 import FeedDomain, answer
@@ -24,11 +26,11 @@ from xds_repository.store import StoreUnavailable
 
 _POOL = 4
 
-Jobs = Callable[[Database, FileStore, Lease], Sequence[Job]]
+Jobs = Callable[[Database, FileStore, Lease, Status], Sequence[Job]]
 """Makes the jobs of this instance from what they work on; their writes are guarded by `lease.guard`."""
 
 
-def no_jobs(_database: Database, _store: FileStore, _lease: Lease) -> Sequence[Job]:
+def no_jobs(_database: Database, _store: FileStore, _lease: Lease, _status: Status) -> Sequence[Job]:
     """An instance without timed work."""
     return ()
 
@@ -36,7 +38,7 @@ def no_jobs(_database: Database, _store: FileStore, _lease: Lease) -> Sequence[J
 def build_duties(settings: Settings, jobs: Jobs = no_jobs) -> Callable[[Child], Duties]:
     """What `background.background_main` is given. The result raises DatabaseError and StoreError in the process."""
 
-    def build(_child: Child) -> Duties:
+    def build(child: Child) -> Duties:
         database = open_database(settings.storage.database_place, pool_size=_POOL)
         check_schema(database)
         store = file_store(settings)
@@ -54,13 +56,14 @@ def build_duties(settings: Settings, jobs: Jobs = no_jobs) -> Callable[[Child], 
             lease_time=TTL * 2 / 3,
             on_message=lambda message: answer(message, domain, register),
             feed_limits=feed_limits(settings.feed),
-            jobs=jobs(database, store, lease),
+            jobs=jobs(database, store, lease, child.status),
             probes=(
                 Probe("database", lambda: _database_works(database)),
                 Probe("documents", lambda: _store_works(store)),
                 Probe("free space", lambda: _space_is_left(store)),
+                seal_probe(settings, child.status),
             ),
-            gauges=lambda: _gauges(store),
+            gauges=lambda: {**_gauges(store), **seal_gauges(child.status)},
             close=close,
         )
 

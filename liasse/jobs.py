@@ -9,9 +9,12 @@ from typing import Final
 
 from database.handle import Database
 from database.lease import Lease
+from journal.message_ids import purge_message_ids
 from liasse.background import Job
 from liasse.duties import Jobs
+from liasse.sealing import seal_job
 from liasse.settings import Settings
+from liasse.status import Status
 from liasse.wiring import wall_clock
 from soap.connections import ClientError
 from xds_repository.file_store import FileStore
@@ -22,17 +25,30 @@ _log = logging.getLogger(__name__)
 RESOLVE_EVERY: Final = 5.0
 """Seconds between two looks for documents whose registration had no answer."""
 
+FORGET_EVERY: Final = 60.0
+"""Seconds between two removals of MessageIDs that are too old to matter."""
+
 
 def instance_jobs(settings: Settings) -> Jobs:
     """The jobs that these settings need."""
 
-    def jobs(database: Database, _store: FileStore, lease: Lease) -> Sequence[Job]:
+    def jobs(database: Database, _store: FileStore, lease: Lease, status: Status) -> Sequence[Job]:
+        seal = seal_job(settings, database, lease, status)
+        made = [
+            Job("seal the journal", settings.journal.seal_every, seal, everywhere=True),
+            Job("forget message ids", FORGET_EVERY, lambda: _forget_message_ids(database, settings)),
+        ]
         url = settings.repository.registry
-        if not url:
-            return ()
-        return (Job("resolve pending documents", RESOLVE_EVERY, _resolver(database, url, lease, settings)),)
+        if url:
+            made.append(Job("resolve pending documents", RESOLVE_EVERY, _resolver(database, url, lease, settings)))
+        return made
 
     return jobs
+
+
+def _forget_message_ids(database: Database, settings: Settings) -> None:
+    kept = settings.assertions.max_age + settings.assertions.skew
+    purge_message_ids(database, wall_clock() - int(kept * 1_000_000))
 
 
 def _resolver(database: Database, url: str, lease: Lease, settings: Settings) -> Callable[[], None]:

@@ -11,8 +11,10 @@ from sqlalchemy import Connection, select
 from database import Database, LeaseLost
 from database.lease import Lease
 from liasse import jobs
+from liasse.background import Job
 from liasse.jobs import instance_jobs
 from liasse.settings import RepositorySettings, Settings
+from liasse.status import Status
 from soap.connections import ClientError, NotConnected
 from tests import samples
 from tests.e2e import wire
@@ -140,21 +142,28 @@ def settings_with(registry: str) -> Settings:
     return Settings(repository=RepositorySettings(unique_id=samples.REPOSITORY, registry=registry))
 
 
+def pending_job(registry: str, database: Database, store: FileStore, lease: Lease) -> Job:
+    (job,) = (
+        job for job in instance_jobs(settings_with(registry))(database, store, lease, Status(1)) if "pending" in job.name
+    )
+    return job
+
+
 def test_the_job_of_a_repository_with_a_remote_registry(
     database: Database, server: RunningServer, tmp_path_factory: pytest.TempPathFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
     store, lease = FileStore(tmp_path_factory.mktemp("store")), Lease(database, "test")
     assert lease.acquire()
-    assert instance_jobs(settings_with(""))(database, store, lease) == ()
+    assert not [job for job in instance_jobs(settings_with(""))(database, store, lease, Status(1)) if "pending" in job.name]
     (entry,) = registered(server).entries
     pend(database, entry.unique_id or "", entry.hash or "", 20)
-    (job,) = instance_jobs(settings_with(server.registry_url))(database, store, lease)
+    job = pending_job(server.registry_url, database, store, lease)
     with caplog.at_level(logging.INFO):
         job.run()
     assert "1 pending documents were decided" in caplog.text
     assert states(database) == {entry.unique_id: "stored"}
     pend(database, "1.2.3", "a" * 40, 20)
-    (down,) = instance_jobs(settings_with("http://127.0.0.1:9/registry"))(database, store, lease)
+    down = pending_job("http://127.0.0.1:9/registry", database, store, lease)
     with caplog.at_level(logging.WARNING):
         down.run()
     assert NotConnected.__name__ in caplog.text

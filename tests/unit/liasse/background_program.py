@@ -18,6 +18,7 @@ from liasse.background import Job, background_main
 from liasse.duties import build_duties
 from liasse.logs import configure_logging
 from liasse.settings_file import load_settings
+from liasse.status import Status
 from liasse.supervisor import Child, Supervisor
 from xds_repository.file_store import FileStore
 
@@ -33,7 +34,7 @@ def worker(child: Child) -> None:
                 connection.sendall((repr(child.status.health()) + "\n").encode())
 
 
-def jobs(_database: Database, store: FileStore, _lease: Lease) -> Sequence[Job]:
+def jobs(_database: Database, store: FileStore, _lease: Lease, _status: Status) -> Sequence[Job]:
     marks = store.directory / "marks"
 
     def mark() -> None:

@@ -121,7 +121,7 @@ def test_everything_that_readiness_names_is_well_after_the_start(start: Callable
     node.wait("the server is ready")
     assert node.health() == "Health(ok=True, reasons=())\n"
     status, body = node.get("/health/ready")
-    names = ["server", "lease", "feed", "database", "documents", "free space"]
+    names = ["server", "lease", "feed", "database", "documents", "free space", "journal"]
     assert (status, json.loads(body)) == (200, {"ready": True, "checks": dict.fromkeys(names, "ok")})
     assert node.get("/health/live") == (200, '{"live": true}\n')
 
