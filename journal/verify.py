@@ -70,7 +70,7 @@ class Verification:
         end = extent(self.database)
         checker = Checker(self.keys, self.exported, self.signatures)
         reader = SealedReader(self.database)
-        heads = _heads(self.database, end.rows)
+        heads = heads_up_to(self.database, end.rows)
         first = next(heads, None)
         begins = first is not None and first.number == 0
         yield from checker.begin(first if begins else None)
@@ -98,7 +98,7 @@ class Verification:
                 yield Problem("row-unsealed", f"row id {values[ID]}", text)
 
 
-def _heads(database: Database, last: int) -> Iterator[Head]:
+def heads_up_to(database: Database, last: int) -> Iterator[Head]:
     """All heads up to a number, in order."""
     after = -1
     while True:
