@@ -1,19 +1,32 @@
-"""Messages of at most 256 kB that are made to cost much: what refusing them costs."""
+"""Messages of at most 256 kB that are made to cost much: what refusing them costs.
+
+`messages` are refused for their form, `submissions` and `retrievals` are valid by their schema and refused by the rules, or
+by what is stored.
+"""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmarks.load import HEADER, Connection, Work, measure
-from benchmarks.messages import Message, envelope, find_documents, new_unique_id, submit_objects
+from benchmarks.messages import Message, envelope, find_documents, new_unique_id, slot, submit_objects
 from benchmarks.report import Budget, Report
-from benchmarks.server import serving
+from benchmarks.server import REPOSITORY, serving
 from benchmarks.yardsticks import REFERENCE_PARSE, bare_parse
 
 LIMIT = 262_144
 _FIND = "urn:ihe:iti:2007:RegistryStoredQuery"
 _REGISTER = "urn:ihe:iti:2007:RegisterDocumentSet-b"
+_PROVIDE = "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b"
+_HAS_MEMBER = "urn:oasis:names:tc:ebxml-regrep:AssociationType:HasMember"
+_REPLACES = "urn:ihe:iti:2007:AssociationType:RPLC"
+_AUTHOR = "urn:uuid:93606bcf-9494-43ec-9b4e-a7748d1a838d"
+_XDS = "urn:ihe:iti:xds-b:2007"
+_INCLUDE = '<o:Include xmlns:o="http://www.w3.org/2004/08/xop/include" href="cid:x"/>'
+_MOST_LINKS = 990
+"""More objects are refused at once."""
 _SOAP = "application/soap+xml; charset=UTF-8"
 
 
@@ -38,10 +51,90 @@ def _query(inside: str | Callable[[int], str]) -> bytes:
     return _filled(head, inside, "</r:AdhocQuery>" + tail)
 
 
-def _registration(inside: str | Callable[[int], str]) -> bytes:
+def _registration(
+    inside: str | Callable[[int], str], before: str = "</r:RegistryObjectList>", around: tuple[str, str] = ("", "")
+) -> bytes:
+    """A submission that is valid but for what is inserted before the first `before`."""
     body = submit_objects("HOSTILE", new_unique_id(), b"", "text/xml")
-    head, tail = envelope(_REGISTER, body).decode().split("</r:RegistryObjectList>")
-    return _filled(head, inside, "</r:RegistryObjectList>" + tail)
+    body = body.replace("</r:Slot>", f"</r:Slot>{slot('repositoryUniqueId', REPOSITORY)}", 1)
+    head, tail = envelope(_REGISTER, body).decode().split(before, 1)
+    return _filled(head + around[0], inside, around[1] + before + tail)
+
+
+def _provision(inside: Callable[[int], str]) -> bytes:
+    body = submit_objects("HOSTILE", new_unique_id(), b"", "text/xml")
+    opening = f'<x:ProvideAndRegisterDocumentSetRequest xmlns:x="{_XDS}">{body}'
+    head, tail = envelope(_PROVIDE, f"{opening}\0</x:ProvideAndRegisterDocumentSetRequest>").decode().split("\0")
+    return _filled(head, inside, tail)
+
+
+def _retrieval(repository: str, count: int) -> bytes:
+    asked = "".join(
+        f"<x:DocumentRequest><x:RepositoryUniqueId>{repository}</x:RepositoryUniqueId>"
+        f"<x:DocumentUniqueId>1.2.{n}</x:DocumentUniqueId></x:DocumentRequest>"
+        for n in range(count)
+    )
+    body = f'<x:RetrieveDocumentSetRequest xmlns:x="{_XDS}">{asked}</x:RetrieveDocumentSetRequest>'
+    return envelope("urn:ihe:iti:2007:RetrieveDocumentSet", body)
+
+
+def _link(number: int, source: str, target: str, kind: str = _HAS_MEMBER, status: str = "", own: str = "") -> str:
+    inside = slot("SubmissionSetStatus", status) if status else ""
+    if number >= _MOST_LINKS:
+        return " " * 500
+    ends = f'sourceObject="{source}" targetObject="{target}"'
+    return f'<r:Association id="{own or f"x{number}"}" associationType="{kind}" {ends}>{inside}</r:Association>'
+
+
+def _uuid() -> str:
+    return f"urn:uuid:{uuid.uuid4()}"
+
+
+def submissions() -> Iterator[tuple[str, str, bytes]]:
+    """Name, path and body of each."""
+    at = "/registry"
+    entry_part, entry_identifier = '<r:Classification id="d1.', '<r:ExternalIdentifier id="d1.'
+    author = '<r:Classification id="a" classifiedObject="d1" nodeRepresentation="" classificationScheme="' + _AUTHOR + '">'
+    values = '<r:Slot name="authorTelecommunication"><r:ValueList>', "</r:ValueList></r:Slot></r:Classification>"
+    one = _uuid()
+    yield "references to nothing", at, _registration(lambda n: _link(n, "s1", _uuid(), status="Reference"))
+    yield "ids of nobody", at, _registration(lambda n: _link(n, "s1", _uuid(), status="Reference", own=_uuid()))
+    yield "replacements of nothing", at, _registration(lambda n: _link(n, "d1", _uuid(), _REPLACES))
+    yield "one replaced many times", at, _registration(lambda n: _link(n, "d1", one, _REPLACES))
+    yield (
+        "members of no folder",
+        at,
+        _registration(lambda n: _link(2 * n, _uuid(), "d1") + _link(2 * n, "s1", f"x{2 * n}", own=f"y{n}")),
+    )
+    yield "links to themselves", at, _registration(lambda n: _link(n, "d1", "d1"))
+    yield "telecoms of an author", at, _registration("<r:Value>x</r:Value>", entry_part, (author + values[0], values[1]))
+    yield "slots without values", at, _registration(lambda n: f'<r:Slot name="a{n}"><r:ValueList/></r:Slot>', "<r:Slot")
+    yield "slots of unknown names", at, _registration(lambda n: slot(f"a{n}", "v"), "<r:Slot")
+    yield (
+        "parts with wrong ids",
+        at,
+        _registration(
+            lambda n: f'<r:Classification id="urn:uuid:{n}" classifiedObject="q" classificationNode="x"/>', entry_part
+        ),
+    )
+    yield (
+        "unknown identifiers",
+        at,
+        _registration(
+            lambda n: f'<r:ExternalIdentifier id="e{n}" registryObject="d1" identificationScheme="x" value="v"/>',
+            entry_identifier,
+        ),
+    )
+    yield "texts of a title", at, _registration('<r:LocalizedString value="v"/>', '<r:LocalizedString xml:lang="en-GB"')
+    yield "documents of nothing", "/repository", _provision(lambda n: f'<x:Document id="x{n}"/>')
+    yield "inclusions of nothing", "/repository", _provision(lambda n: f'<x:Document id="x{n}">{_INCLUDE}</x:Document>')
+
+
+def retrievals() -> Iterator[tuple[str, str, bytes]]:
+    """Name, path and body of each."""
+    yield "unknown documents", "/repository", _retrieval(REPOSITORY, 1000)
+    yield "documents of others", "/repository", _retrieval("1.2", 1000)
+    yield "too many documents", "/repository", _retrieval("1.2", 1900)
 
 
 def messages() -> Iterator[tuple[str, bytes]]:
@@ -99,12 +192,14 @@ def messages() -> Iterator[tuple[str, bytes]]:
 
 def run(report: Report, directory: Path, *, requests: int = 40) -> None:
     """Send each some times to one worker; the dearest is judged. Any answer is right: what they are is tested elsewhere."""
+    every = [(name, "/registry", body) for name, body in messages()]
     with serving(directory / "hostile", workers=1) as server:
         report.say(HEADER)
         worst, name = 0.0, ""
         bare = bare_parse()
-        for each, body in messages():
-            work = Work(each, lambda body=body: Message("/registry", _SOAP, body), lambda _: True)  # type: ignore[misc]
+        for each, path, body in (*every, *submissions(), *retrievals()):
+            message = Message(path, _SOAP, body)
+            work = Work(each, lambda message=message: message, lambda _: True)  # type: ignore[misc]
             work = _with_status(server.address, work)
             measure(server.address, server.pid, work, 1, 5)
             figures = measure(server.address, server.pid, work, 1, requests)

@@ -73,7 +73,7 @@ def _simple(path: str, action: str, body: str) -> Message:
 def find_documents(patient: str) -> Message:
     """ITI-18 FindDocuments, LeafClass, every approved entry of the patient."""
     action = "urn:ihe:iti:2007:RegistryStoredQuery"
-    slots = _slot("$XDSDocumentEntryPatientId", f"'{cx(patient)}'") + _slot("$XDSDocumentEntryStatus", f"('{_APPROVED}')")
+    slots = slot("$XDSDocumentEntryPatientId", f"'{cx(patient)}'") + slot("$XDSDocumentEntryStatus", f"('{_APPROVED}')")
     return _simple(
         "/registry",
         action,
@@ -131,7 +131,7 @@ def submit_objects(patient: str, unique_id: str, document: bytes, mime_type: str
         f'<l:SubmitObjectsRequest xmlns:l="{_LCM}" xmlns:r="{_RIM}"><r:RegistryObjectList>'
         f"{_entry(patient, unique_id, document, mime_type)}{_set(patient, unique_id)}"
         f'<r:Association id="a1" associationType="urn:oasis:names:tc:ebxml-regrep:AssociationType:HasMember" '
-        f'objectType="{_OBJECT}:Association" sourceObject="s1" targetObject="d1">{_slot("SubmissionSetStatus", "Original")}'
+        f'objectType="{_OBJECT}:Association" sourceObject="s1" targetObject="d1">{slot("SubmissionSetStatus", "Original")}'
         "</r:Association></r:RegistryObjectList></l:SubmitObjectsRequest>"
     )
 
@@ -150,17 +150,15 @@ def _entry(patient: str, unique_id: str, document: bytes, mime_type: str) -> str
         _identifier("d1", "2e82c1f6-a085-4c72-9da3-8640a32e42ab", unique_id, "XDSDocumentEntry.uniqueId"),
     )
     slots = (
-        _slot("creationTime", "20260102101500"),
-        _slot("hash", hashlib.sha1(document, usedforsecurity=False).hexdigest()),
-        _slot("languageCode", "en-GB"),
-        _slot("legalAuthenticator", f"77^Bench^Author^^^^^^&{AUTHORITY}&ISO"),
-        _slot("serviceStartTime", "20260102090000"),
-        _slot("serviceStopTime", "20260102100000"),
-        _slot("size", str(len(document))),
-        _slot("sourcePatientId", f"L{patient}^^^&{ROOT}.2&ISO"),
-        _slot(
-            "sourcePatientInfo", f"PID-3|L{patient}^^^&{ROOT}.2&ISO", "PID-5|Test^Patient^^^", "PID-7|19500102", "PID-8|F"
-        ),
+        slot("creationTime", "20260102101500"),
+        slot("hash", hashlib.sha1(document, usedforsecurity=False).hexdigest()),
+        slot("languageCode", "en-GB"),
+        slot("legalAuthenticator", f"77^Bench^Author^^^^^^&{AUTHORITY}&ISO"),
+        slot("serviceStartTime", "20260102090000"),
+        slot("serviceStopTime", "20260102100000"),
+        slot("size", str(len(document))),
+        slot("sourcePatientId", f"L{patient}^^^&{ROOT}.2&ISO"),
+        slot("sourcePatientInfo", f"PID-3|L{patient}^^^&{ROOT}.2&ISO", "PID-5|Test^Patient^^^", "PID-7|19500102", "PID-8|F"),
     )
     return (
         f'<r:ExtrinsicObject id="d1" mimeType="{mime_type}" objectType="{_STABLE}">{"".join(slots)}'
@@ -170,7 +168,7 @@ def _entry(patient: str, unique_id: str, document: bytes, mime_type: str) -> str
 
 def _set(patient: str, unique_id: str) -> str:
     return (
-        f'<r:RegistryPackage id="s1">{_slot("submissionTime", "20260102101600")}{_name("A submission")}'
+        f'<r:RegistryPackage id="s1">{slot("submissionTime", "20260102101600")}{_name("A submission")}'
         + _author("s1", "a7058bb9-b4e4-4307-ba5b-e3f0ab85e12d")
         + _code("s1", "aa543740-bdda-424e-8c96-df4873be8500", "CONTENT", f"{ROOT}.1.5", "Content")
         + _identifier("s1", "6b5aea1a-874d-4603-a4bc-96a0a7b38446", cx(patient), "XDSSubmissionSet.patientId")
@@ -182,7 +180,8 @@ def _set(patient: str, unique_id: str) -> str:
     )
 
 
-def _slot(name: str, *values: str) -> str:
+def slot(name: str, *values: str) -> str:
+    """A rim:Slot under the prefix that the messages use."""
     items = "".join(f"<r:Value>{value.replace('&', '&amp;')}</r:Value>" for value in values)
     return f'<r:Slot name="{name}"><r:ValueList>{items}</r:ValueList></r:Slot>'
 
@@ -194,17 +193,17 @@ def _name(value: str) -> str:
 def _code(owner: str, scheme: str, code: str, system: str, label: str) -> str:
     return (
         f'<r:Classification id="{owner}.{scheme[:8]}" classifiedObject="{owner}" classificationScheme="urn:uuid:{scheme}" '
-        f'objectType="{_OBJECT}:Classification" nodeRepresentation="{code}">{_slot("codingScheme", system)}{_name(label)}'
+        f'objectType="{_OBJECT}:Classification" nodeRepresentation="{code}">{slot("codingScheme", system)}{_name(label)}'
         "</r:Classification>"
     )
 
 
 def _author(owner: str, scheme: str) -> str:
     slots = (
-        _slot("authorPerson", f"77^Bench^Author^^^^^^&{AUTHORITY}&ISO")
-        + _slot("authorInstitution", f"Bench Hospital^^^^^&{ROOT}.4&ISO^^^^1")
-        + _slot("authorRole", "Physician")
-        + _slot("authorSpecialty", "General medicine")
+        slot("authorPerson", f"77^Bench^Author^^^^^^&{AUTHORITY}&ISO")
+        + slot("authorInstitution", f"Bench Hospital^^^^^&{ROOT}.4&ISO^^^^1")
+        + slot("authorRole", "Physician")
+        + slot("authorSpecialty", "General medicine")
     )
     return (
         f'<r:Classification id="{owner}.{scheme[:8]}" classifiedObject="{owner}" classificationScheme="urn:uuid:{scheme}" '

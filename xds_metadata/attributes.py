@@ -7,8 +7,11 @@ Source: IHE ITI TF-3 4.2.3.2 to 4.2.3.4, tables 4.2.3.2-1, 4.2.3.3-1, 4.2.3.4-1;
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from operator import attrgetter
+from typing import Any
 
 
 class Place(Enum):
@@ -79,7 +82,8 @@ class ObjectTable:
     """The attributes of one kind of object, with lookups by place.
 
     `by_slot`: rows by slot name; `by_scheme`: codes and authors by classification scheme; `by_identifier`: by
-    identification scheme; `by_field`: by the field of `model`; `name` and `description`: the rows of these texts, if any.
+    identification scheme; `by_field`: by the field of `model`; `name` and `description`: the rows of these texts, if any;
+    `values`: the values of all rows of an object of `model`, in order.
     """
 
     kind: str
@@ -90,6 +94,7 @@ class ObjectTable:
     by_field: dict[str, Attribute] = field(init=False)
     name: Attribute | None = field(init=False)
     description: Attribute | None = field(init=False)
+    values: Callable[[object], tuple[Any, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
         """Index the rows."""
@@ -100,6 +105,7 @@ class ObjectTable:
         ):
             object.__setattr__(self, name, {row.key: row for row in self.rows if row.place in places})
         object.__setattr__(self, "by_field", {row.field: row for row in self.rows})
+        object.__setattr__(self, "values", attrgetter(*(row.field for row in self.rows)))
         for name, place in (("name", Place.NAME), ("description", Place.DESCRIPTION)):
             object.__setattr__(self, name, next((row for row in self.rows if row.place is place), None))
 

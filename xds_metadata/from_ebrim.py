@@ -7,7 +7,7 @@ Source: IHE ITI TF-3 4.2.1 (object model), 4.2.3.1 (encodings).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from ebrim import model as rim
@@ -46,15 +46,19 @@ class _Reader:
         self.schemes = rows.by_scheme
         self.identifiers = rows.by_identifier
 
-    def read(self, item: rim.RegistryObject, extra_markers: Iterable[rim.Classification] = ()) -> dict[str, Any]:
+    def read(self, item: rim.RegistryObject, extra_markers: Sequence[rim.Classification] = ()) -> dict[str, Any]:
         """The fields of the domain object as keyword arguments."""
         label = f"{self.rows.kind} {shown(item.id)}"
         fields: dict[str, Any] = {}
         self._xml(item, fields)
-        self._slots(item, label, fields)
-        self._texts(item, fields)
-        self._classifications((*item.classifications, *extra_markers), item, label, fields)
-        self._external_identifiers(item, label, fields)
+        if item.slots:
+            self._slots(item, label, fields)
+        if item.name or item.description:
+            self._texts(item, fields)
+        if item.classifications or extra_markers:
+            self._classifications((*item.classifications, *extra_markers), item, label, fields)
+        if item.external_identifiers:
+            self._external_identifiers(item, label, fields)
         return fields
 
     def _xml(self, item: rim.RegistryObject, fields: dict[str, Any]) -> None:
@@ -75,8 +79,6 @@ class _Reader:
             fields["type"], fields["source"], fields["target"] = item.association_type, item.source, item.target
 
     def _slots(self, item: rim.RegistryObject, label: str, fields: dict[str, Any]) -> None:
-        if not item.slots:
-            return
         seen: set[str] = set()
         extra: list[tuple[str, tuple[str, ...]]] = []
         for slot in item.slots:

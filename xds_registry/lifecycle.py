@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
+from itertools import chain, islice
 
 from xds_metadata import associations as types
-from xds_metadata.errors import METADATA_ERROR, Finding
+from xds_metadata.errors import METADATA_ERROR, MOST_SOUGHT, Finding
 from xds_metadata.from_ebrim import finding, shown
 from xds_metadata.model import Association, DocumentEntry, Submission
 from xds_metadata.patients import patient_column
@@ -54,14 +55,20 @@ class _Draft:
 
 
 def plan(submission: Submission, facts: Facts) -> Plan:
-    """Judge `submission` (every id an entryUUID) against `facts` and say what else changes. All findings at once."""
+    """Judge `submission` against `facts` and say what else changes. All findings at once, up to MOST_SOUGHT of them."""
     draft = _Draft(submission.submission_sets[0].patient_id or "")
-    findings = [
-        *_check_patients(submission, facts),
-        *_check_used_ids(facts),
-        *_check_set_ids(submission, facts),
-        *_check_document_ids(submission, facts),
-    ]
+    findings = chain(
+        _check_patients(submission, facts),
+        _check_used_ids(facts),
+        _check_set_ids(submission, facts),
+        _check_document_ids(submission, facts),
+        _check_links(submission, facts, draft),
+    )
+    found = tuple(islice(findings, MOST_SOUGHT))
+    return Plan(found, tuple(draft.deprecate.items()), tuple(draft.memberships), tuple(draft.touched.items()))
+
+
+def _check_links(submission: Submission, facts: Facts, draft: _Draft) -> Iterator[Finding]:
     entries = {bare(e.entry_uuid): e for e in submission.entries}
     folders = {bare(f.entry_uuid): patient_column(f.patient_id) for f in submission.folders}
     set_id = submission.submission_sets[0].entry_uuid
@@ -69,10 +76,9 @@ def plan(submission: Submission, facts: Facts) -> Plan:
     draft.filed = {(bare(a.source), bare(a.target)) for a in submission.associations if a.type == types.HAS_MEMBER}
     for link in submission.associations:
         if link.type == types.HAS_MEMBER:
-            findings.extend(_check_member(link, set_id, inside, entries, folders, facts, draft))
+            yield from _check_member(link, set_id, inside, entries, folders, facts, draft)
         else:
-            findings.extend(_check_relationship(link, set_id, entries, facts, draft))
-    return Plan(tuple(findings), tuple(draft.deprecate.items()), tuple(draft.memberships), tuple(draft.touched.items()))
+            yield from _check_relationship(link, set_id, entries, facts, draft)
 
 
 def _check_patients(submission: Submission, facts: Facts) -> Iterator[Finding]:

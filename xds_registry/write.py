@@ -100,7 +100,7 @@ def load_facts(
     submission = concern.submission
     package_ids = [s.unique_id or "" for s in submission.submission_sets] + [f.unique_id or "" for f in submission.folders]
     document_ids = [e.unique_id or "" for e in submission.entries]
-    named = external_ids(submission)
+    named = references.load_known(connection, external_ids(submission))
     objects = references.load_objects(connection, named, visible(), lock=lock) if named else {}
     replaced = [
         bare(link.target)

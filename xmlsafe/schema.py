@@ -37,7 +37,7 @@ _FEW: Final = 30
 """Elements of a message (which have at most 64 attributes each) so few that nothing has to be counted."""
 _DETAILED: Final = 400
 """Elements and attributes that one report gives to xmlschema (about 10 ms)."""
-_PIECE: Final = 256
+_PIECE: Final = 512
 _OBJECTS_REPORTED: Final = 200
 
 

@@ -36,6 +36,7 @@ class _Index:
         self.folders = {item.entry_uuid for item in submission.folders}
         self.unmarked = frozenset(submission.unmarked)
         self.associations = {item.entry_uuid for item in submission.associations}
+        self.no_documents = self.folders | self.associations
         self.of_set = {
             item.entry_uuid for item in submission.associations if item.type == types.HAS_MEMBER and item.source in self.sets
         }
@@ -45,8 +46,7 @@ class _Index:
         return (
             object_id in self.entries
             or object_id in self.sets
-            or object_id in self.folders
-            or object_id in self.associations
+            or object_id in self.no_documents
             or object_id in self.unmarked
         )
 
@@ -208,14 +208,13 @@ def _check_association(link: Association, index: _Index, profile: Profile) -> It
 
 
 def _check_has_member(link: Association, index: _Index, label: str) -> Iterator[Finding]:
-    others = index.folders | index.associations
     from_set = link.source in index.sets
     status = link.submission_set_status
     if link.source in index.entries:
         yield finding("has-member-source", label, "a DocumentEntry has no members")
     if link.source in index.associations:
         yield finding("has-member-source", label, "an Association has no members")
-    if not from_set and link.target in others:
+    if not from_set and link.target in index.no_documents:
         yield finding("has-member-target", label, "a Folder holds DocumentEntries only")
     if from_set and link.target in index.of_set:
         yield finding("has-member-target", label, "a membership of the submission set is not itself its member")
@@ -252,7 +251,7 @@ def _check_relationship(link: Association, index: _Index, label: str, signs_set:
             f"{label}: targetObject {shown(link.target)} of {short} must already be registered",
             rule="relationship-target",
         )
-    if link.target in index.folders or link.target in index.associations:
+    if link.target in index.no_documents:
         yield finding("relationship-ends", label, f"{short} links documents")
     if link.submission_set_status is not None and not signs_set:
         yield finding("submission-set-status", label, f"SubmissionSetStatus has no place on {short}")

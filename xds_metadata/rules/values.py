@@ -81,27 +81,31 @@ def check_values(submission: Submission, actor: str, profile: Profile, codes: Co
 def _check_object(
     rows: ObjectTable, item: Any, actor: str, profile: Profile, codes: CodeSets, now: datetime
 ) -> Iterator[Finding]:
-    label = f"{rows.kind} {shown(item.entry_uuid)}"
     lenient_codes = profile.unlisted_signature_codes and _is_signature(item)
     plain = _PLAIN[rows.kind]
-    for row in rows.rows:
-        value = getattr(item, row.field)
+    label = ""
+    for row, value in zip(rows.rows, rows.values(item), strict=True):
         need = row.provide if actor == PROVIDE else row.register
         if not value:
             if need == R and (row.place is not Place.XML or row.field == "entry_uuid"):
-                yield finding("required", label, f"{row.name} is required and missing")
+                yield finding("required", _label(rows, item), f"{row.name} is required and missing")
             continue
         if need == X:
             hint = "; it belongs to a metadata update (ITI-57)" if rows is table.ASSOCIATION else ""
-            yield finding("forbidden", label, f"{row.name} is not allowed here{hint}")
+            yield finding("forbidden", _label(rows, item), f"{row.name} is not allowed here{hint}")
             continue
         if need == table.REGISTRY:
             continue
         if row.type is Type.FIELD:
-            yield from _check_patient_info(row, value, label)
+            yield from _check_patient_info(row, value, _label(rows, item))
         for single in value if row.many else (value,):
             if not _plainly_right(row, single, plain.get(row.field), profile, codes):
+                label = label or _label(rows, item)
                 yield from _check_value(row, single, label, profile, codes, now, lenient_codes)
+
+
+def _label(rows: ObjectTable, item: Any) -> str:
+    return f"{rows.kind} {shown(item.entry_uuid)}"
 
 
 def _plainly_right(row: Attribute, value: Any, check: Check | None, profile: Profile, codes: CodeSets) -> bool:
