@@ -48,12 +48,14 @@ class KindRules:
 class UseRules:
     """What one purpose asks of the leaf of one kind of holder.
 
-    `key_usage` must all be there. One of `extended_key_usage` must be there, unless the extension is absent and optional.
+    `key_usage` must all be there, unless the extension is absent and optional.
+    One of `extended_key_usage` must be there, unless the extension is absent and optional.
     One of `policies` must be there; none is asked for when the set is empty.
     """
 
     key_usage: frozenset[str]
     key_usage_forbidden: frozenset[str]
+    key_usage_optional: bool
     extended_key_usage: frozenset[str]
     extended_key_usage_forbidden: frozenset[str]
     extended_key_usage_optional: bool
