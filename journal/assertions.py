@@ -5,7 +5,6 @@ Source: security reference I10.
 
 from __future__ import annotations
 
-import hashlib
 from typing import Final
 
 from sqlalchemy import Connection, select
@@ -33,10 +32,10 @@ _INSERT: Final = Statement(_insert)
 
 
 def keep_assertion(connection: Connection, digest: str, data: bytes, at: int) -> None:
-    """Inside the write of its first row: keep an assertion, once. `digest`: SHA-256 of `data`, lower-case hex.
+    """Inside the write of its first row: keep an assertion, once.
 
-    `data` is what the signature can be verified on: the bytes of the assertion with every namespace declaration it needs.
-    The digest is not computed again here. Raises AssertionTooLarge.
+    `digest` is `Subject.digest`; `data` the serialised assertion that was verified, signature and namespace declarations
+    included. Nothing is verified here. Raises AssertionTooLarge.
     """
     if len(data) > LARGEST:
         raise AssertionTooLarge(f"the assertion has {len(data)} bytes, at most {LARGEST} are kept")
@@ -48,8 +47,3 @@ def kept_assertion(database: Database, digest: str) -> bytes | None:
     with database.read() as connection:
         found = connection.execute(select(journal_assertion.c.bytes).where(journal_assertion.c.digest == digest)).scalar()
     return None if found is None else bytes(found)
-
-
-def is_genuine(digest: str, data: bytes) -> bool:
-    """Whether these are the bytes that a row names."""
-    return hashlib.sha256(data).hexdigest() == digest

@@ -35,6 +35,8 @@ AHEAD: Final = 40_000
 LATE: Final = 120.0
 """Seconds for which a row may be without number while a server runs."""
 
+_LATE: Final = int(LATE * 1_000_000)
+
 
 @dataclass(frozen=True, slots=True)
 class Extent:
@@ -52,6 +54,20 @@ def extent(database: Database) -> Extent:
     """The journal as it is now. Raises DatabaseError."""
     with database.read() as connection:
         return Extent(last_head(connection))
+
+
+def check_ends(database: Database) -> Iterator[Problem]:
+    """The quick question: do numbers, and the newest row, end where the newest head says? Raises DatabaseError."""
+    n = journal_number.c
+    with database.read() as connection:
+        head = last_head(connection)
+        number, digest = connection.execute(select(n.number, n.hash).order_by(n.number.desc()).limit(1)).first() or (0, None)
+    if head is None and number:
+        yield Problem("head-missing", f"row {number}", "there are sealed rows, and no head of the journal")
+    elif head is not None and number != head.number:
+        yield Problem("row-missing", f"head {head.number}", f"the journal's numbers end with {number}")
+    elif head is not None and number and bytes(digest or b"") != head.hash:
+        yield Problem("head-changed", f"head {head.number}", "its hash is not that of the last row")
 
 
 @dataclass(slots=True)
@@ -81,7 +97,7 @@ class Verification:
             yield from checker.head(head)
         yield from self._beyond(checker, reader, end)
         yield from checker.end()
-        yield from self._without_number(reader)
+        yield from self._without_number(reader, end)
 
     def _beyond(self, checker: Checker, reader: SealedReader, end: Extent) -> Iterator[Problem]:
         """Numbers after the newest head belong to a head that came meanwhile, or to none."""
@@ -89,13 +105,21 @@ class Verification:
         if extent(self.database).rows <= end.rows:
             yield from checker.rows(beyond[:1], self.at)
 
-    def _without_number(self, reader: SealedReader) -> Iterator[Problem]:
+    def _without_number(self, reader: SealedReader, end: Extent) -> Iterator[Problem]:
+        """Rows that wait for the sealer: one from before the newest seal has been passed by; too long a wait is told once."""
+        sealed_at = end.last.at if end.last is not None else 0
+        oldest: Values | None = None
         for values in reader.left_over():
             self.unsealed += 1
-            waited = (self.at - values[ROW_AT]) / 1_000_000
-            if waited > LATE:
-                text = f"id {values[ID]}: without number for {waited:.0f} s: sealing is late, or it was put in afterwards"
+            if values[ROW_AT] < sealed_at - _LATE:
+                text = f"id {values[ID]}: without number though older than the newest seal: put in afterwards, or passed by"
                 yield Problem("row-unsealed", f"row id {values[ID]}", text)
+            elif values[ROW_AT] < self.at - _LATE and (oldest is None or values[ROW_AT] < oldest[ROW_AT]):
+                oldest = values
+        if oldest is not None:
+            waited = (self.at - oldest[ROW_AT]) / 1_000_000
+            text = f"the oldest of {self.unsealed} rows without number waits for {waited:.0f} s: does the server run?"
+            yield Problem("seal-late", f"row id {oldest[ID]}", text)
 
 
 def heads_up_to(database: Database, last: int) -> Iterator[Head]:

@@ -5,6 +5,7 @@ Who reads is journaled by the caller, before anything is shown: see `reading_row
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -57,6 +58,15 @@ class Evidence:
     row: ViewRow
     hash: bytes | None
     head: Head | None
+
+    @property
+    def assertion(self) -> str:
+        """The digest of the caller's assertion; empty without one."""
+        try:
+            told = json.loads(self.row.values["detail"])
+        except ValueError:
+            return ""
+        return str(told.get("assertion", "")) if isinstance(told, dict) else ""
 
 
 def reading_row(asked: Asked, reason: str) -> JournalRow:

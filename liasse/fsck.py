@@ -1,7 +1,7 @@
 """`liasse fsck`: is everything that was acknowledged there, whole, and in agreement? Reads only, beside a running server.
 
 The registry's and the repository's own checks, and those that need both: each entry of this repository against its
-document row, each document row against its entries, each submission against the journal.
+document row, each document row against its entries, each submission against the journal; and the journal's own chain.
 Source: DESIGN 12; the guarantees R1 to R4.
 """
 
@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, text
 
 from database.handle import Database
 from database.problem import Problem, Severity, batches, count_rows
+from journal.head import registered_keys
 from journal.tables import journal_row
+from journal.verify import Verification, check_ends, extent
 from xds_registry import tables as t
 from xds_registry.integrity import CHECKED, check_registry
 from xds_registry.vocabulary import Kind
@@ -54,7 +56,8 @@ class Fsck:
 
     def total(self) -> int:
         """How many rows `run` will go through, blobs apart. Raises DatabaseError."""
-        return sum(count_rows(self.database, table) for table in _PASSES)
+        sealed = extent(self.database).rows if self.blobs.deep else 0
+        return sum(count_rows(self.database, table) for table in _PASSES) + sealed
 
     def run(self, progress: Progress = lambda _count: None) -> Iterator[Problem]:
         """Every problem, as it is found. Raises DatabaseError, StoreError where nothing can be read at all."""
@@ -72,6 +75,22 @@ class Fsck:
             yield from self._documents(progress)
         yield from self._submissions(progress)
         yield from check_blobs(self.database, self.store, self.blobs, progress)
+        yield from self._journal(progress)
+
+    def _journal(self, progress: Progress) -> Iterator[Problem]:
+        """The journal's numbers end where its newest head says; `deep`: every row is what was sealed.
+
+        Signatures are checked with the keys that the journal itself holds; `liasse journal verify` asks whether these are
+        genuine.
+        """
+        if not self.blobs.deep:
+            yield from check_ends(self.database)
+            return
+        with self.database.read() as connection:
+            keys = {entry.public.id: entry.public for entry in registered_keys(connection)}
+        for problem in Verification(self.database, keys, self.at).run(progress):
+            harmless = problem.rule == "seal-late"  # the server does not run
+            yield replace(problem, severity=Severity.NOTE) if harmless else problem
 
     def _entries(self, progress: Progress) -> Iterator[Problem]:
         """Each entry of this repository has its document row, which says the same."""

@@ -63,6 +63,19 @@ def open_stores(config: Path | None) -> Iterator[Stores]:
 
 
 @contextmanager
+def open_database_of(config: Path | None, *, failure: int = 1) -> Iterator[tuple[Settings, Database]]:
+    """Settings and database alone; what the database raises ends the command with `failure`. The server may run."""
+    settings = read_settings(config_path(config))
+    try:
+        with open_database(settings.storage.database_place) as database:
+            check_schema(database)
+            yield settings, database
+    except DatabaseError as error:
+        output.complain(str(error))
+        raise typer.Exit(failure) from error
+
+
+@contextmanager
 def progress_bar() -> Iterator[Progress]:
     """A bar on standard error, on a terminal only; it goes away at the end."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import typer
 
-from liasse.commands import backup, fsck, maintenance, withdraw
+from liasse.commands import backup, fsck, journal, maintenance, withdraw
 
 
 def mount_upkeep(app: typer.Typer) -> None:
-    """Add fsck, scrub, reindex, backup, restore and withdraw to `app`."""
+    """Add fsck, scrub, reindex, backup, restore, withdraw and journal to `app`."""
     app.command("fsck")(fsck.fsck)
     app.command("scrub")(maintenance.scrub)
     app.command("reindex")(maintenance.reindex)
     app.command("backup")(backup.backup)
     app.command("restore")(backup.restore)
     app.command("withdraw")(withdraw.withdraw)
+    app.add_typer(journal.app, name="journal")
