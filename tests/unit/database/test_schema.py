@@ -15,8 +15,10 @@ from sqlalchemy import Connection, inspect, text
 
 import atna.tables
 import journal.tables
+import pki.tables
 import xds_registry.tables
 import xds_repository.tables
+import xua.tables
 from database import Database, DatabaseUnavailable, SchemaMismatch, open_database
 from database.migrate import init_database, migrate
 from database.schema import REVISIONS, check_schema, current_schema, pending_revisions
@@ -26,7 +28,7 @@ _PARTITION = re.compile(r"_p\d\d$")
 _KEY_TO_PARTITION = re.compile(r"_fkey\d*$")
 """PostgreSQL's own copies of a foreign key, one for each partition it refers to."""
 
-_DECLARED = (xds_registry.tables, xds_repository.tables, journal.tables, atna.tables)
+_DECLARED = (xds_registry.tables, xds_repository.tables, journal.tables, atna.tables, pki.tables, xua.tables)
 
 
 def test_the_migrations_make_the_tables_that_the_packages_declare(database: Database) -> None:
