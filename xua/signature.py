@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from cryptography.x509 import Certificate
 from lxml import etree
@@ -18,6 +19,13 @@ from signxml.verifier import SignatureConfiguration, XMLVerifier
 
 from xua.refusal import AssertionRefused
 from xua.shape import ASSERTION, SIGNATURE, Shape
+
+
+class _Verifier(XMLVerifier):
+    """signxml serialises the signature with the text after it; a `&#13;` there makes XML that cannot be parsed (5.2.0)."""
+
+    def _tostring(self, xml_node: etree._Element, **options: Any) -> bytes:
+        return bytes(etree.tostring(xml_node, with_tail=False, **options))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +42,7 @@ def verify_signature(cut: bytes, shape: Shape, certificate: Certificate, at: dat
     Raises AssertionRefused. Not checked: whether the certificate is trusted.
     """
     try:
-        result = XMLVerifier().verify(
+        result = _Verifier().verify(
             cut,
             x509_cert=certificate,
             validate_schema=False,
