@@ -43,8 +43,11 @@ STRUCTURE = "10B0127189"
 PERSON_SIGNS, STRUCTURE_SIGNS = "2.999.250.213.7.1.2", "2.999.250.213.7.2.2"
 PERSON_CONNECTS, STRUCTURE_CONNECTS = "2.999.250.213.7.1.1", "2.999.250.213.7.2.1"
 STS_SIGNS = "2.999.250.213.7.3.1"
+STS_NAMES = ((NameOID.ORGANIZATION_NAME, "LAB"), (NameOID.COMMON_NAME, "sts.example.org"))
 MAIL = ExtendedKeyUsageOID.EMAIL_PROTECTION
 PROFESSION = "1.2.250.1.71.1.2.7"
+
+OLD = (-3650, 365)
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
@@ -96,6 +99,10 @@ def tls(leaf: Leaf) -> Leaf:
     )
 
 
+def _names(subject: x509.Name) -> tuple[tuple[ObjectIdentifier, str], ...]:
+    return tuple((pair.oid, str(pair.value)) for pair in subject)
+
+
 class Authority:
     """A certificate authority: a root, or one below a root."""
 
@@ -106,7 +113,7 @@ class Authority:
         self.serial = 100
         issuer = above or self
         self.certificate = (
-            issuer._builder(self.name, self.key, (-400, 3650), serial=issuer._next())
+            issuer._builder(self.name, self.key, (-4000, 3650), serial=issuer._next())
             .add_extension(x509.BasicConstraints(ca=True, path_length=None if above is None else 0), critical=True)
             .add_extension(_usage(frozenset({"key_cert_sign", "crl_sign"})), critical=True)
             .sign(issuer.key, hashes.SHA256())
@@ -192,20 +199,42 @@ class World:
         self.revoked = self._signer(person(PERSON), rsa_key(1))
         self.without_chain = Signer(rsa_key(1), (self.issuing.issue(person(PERSON), rsa_key(1)),))
         self.look_alike = Signer(rsa_key(4), (self.strangers.issue(person(PERSON), rsa_key(4)),))
-        sts_names = ((NameOID.ORGANIZATION_NAME, "LAB"), (NameOID.COMMON_NAME, "sts.example.org"))
-        self.sts = Signer(rsa_key(5), (self.sts_root.issue(Leaf(sts_names, STS_SIGNS), rsa_key(5)),))
+        self.sts = Signer(rsa_key(5), (self.sts_root.issue(Leaf(STS_NAMES, STS_SIGNS), rsa_key(5)),))
         self.trust = make_trust(self)
-        self._peers = {
-            "card": self._identity(tls(person(PERSON, PERSON_CONNECTS)), 1),
-            "other_card": self._identity(tls(person(OTHER_PERSON, PERSON_CONNECTS)), 2),
-            "structure": self._identity(tls(structure(STRUCTURE_CONNECTS)), 3),
+        self._clients = {
+            "card": self.issuing.issue(tls(person(PERSON, PERSON_CONNECTS)), rsa_key(1)),
+            "other_card": self.issuing.issue(tls(person(OTHER_PERSON, PERSON_CONNECTS)), rsa_key(2)),
+            "structure": self.issuing.issue(tls(structure(STRUCTURE_CONNECTS)), rsa_key(3)),
         }
 
     def _signer(self, leaf: Leaf, key: PrivateKey) -> Signer:
         return Signer(key, (self.issuing.issue(leaf, key), self.issuing.certificate))
 
-    def _identity(self, leaf: Leaf, key: int) -> CertificateIdentity:
-        return identity_of(self.issuing.issue(leaf, rsa_key(key)).public_bytes(Encoding.DER))
+    def now(self) -> datetime:
+        """The world's time."""
+        return datetime.fromtimestamp(self.at / 1_000_000, UTC)
+
+    def tls_certificate(self, name: str) -> x509.Certificate:
+        """The TLS client certificate of a name."""
+        return self._clients[name]
+
+    def elliptic_sts(self, curve: str) -> Signer:
+        """An identity provider with another kind of key."""
+        key = ec.generate_private_key(ec.SECP256R1() if curve == "p256" else ec.SECP384R1())
+        return Signer(key, (self.sts_root.issue(Leaf(STS_NAMES, STS_SIGNS), key),))
+
+    def structure_like(self, subject: x509.Name) -> Signer:
+        """A structure's certificate for signatures with another subject, valid for ten years back."""
+        return self._signer(replace(structure(), names=_names(subject), days=OLD), rsa_key(3))
+
+    def identity_like(self, subject: x509.Name) -> CertificateIdentity:
+        """The TLS client of such a structure."""
+        leaf = replace(tls(structure(STRUCTURE_CONNECTS)), names=_names(subject), days=OLD)
+        return identity_of(self.issuing.issue(leaf, rsa_key(3)).public_bytes(Encoding.DER))
+
+    def old_card(self) -> Signer:
+        """The card, valid for ten years back."""
+        return self._signer(person(PERSON, days=OLD), rsa_key(1))
 
     def odd(self, what: str) -> Signer:
         """A card with one thing wrong."""
@@ -225,7 +254,7 @@ class World:
 
     def peer(self, name: str) -> CertificateIdentity | None:
         """The TLS client certificate of a name: card, other_card, structure; "" for none."""
-        return self._peers[name] if name else None
+        return identity_of(self._clients[name].public_bytes(Encoding.DER)) if name else None
 
     # --- drafts -----------------------------------------------------------------------------------------------------------
 
@@ -346,14 +375,15 @@ class RevokedSerials:
             raise CertificateRefused("revoked", f"serial {certificate.serial_number}")
 
 
-def make_trust(world: World, *, stale: bool = False) -> Trust:
-    """The world's authorities, each for its purpose."""
+def make_trust(world: World, *, stale: bool = False, revoked: Sequence[x509.Certificate] = ()) -> Trust:
+    """The world's authorities, each for its purpose; more may be revoked."""
     anchors = {
         Purpose.ASSERTION: (world.root.certificate,),
         Purpose.TLS_CLIENT: (world.root.certificate,),
         Purpose.STS: (world.sts_root.certificate,),
     }
-    return Trust(anchors, RevokedSerials(world.revoked.leaf.serial_number, stale=stale))
+    serials = (one.serial_number for one in (world.revoked.leaf, *revoked))
+    return Trust(anchors, RevokedSerials(*serials, stale=stale))
 
 
 def make_world(directory: Path) -> World:

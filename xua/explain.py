@@ -1,7 +1,7 @@
 """What is right and wrong with an assertion, check by check, in words.
 
 The same functions as the verifier's are asked, in its order; but after a refusal the others are still asked where they can
-be, so that somebody who repairs an assertion sees all that is left. No Subject is returned: nothing here vouches for anybody.
+be, so that somebody who repairs an assertion sees all that is left. No Subject is returned.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _DECLARATION_END: Final = b"?>"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One check: what it is about, how it ended, the reason of a refusal (a key of REASONS, else ""), and words."""
+    """One check: what it is about, how it ended, the reason (a key of REASONS, or xml), and words."""
 
     check: str
     outcome: Outcome
@@ -63,7 +63,7 @@ class Inspector:
         try:
             self._explain(data)
         except XmlError as error:
-            self.steps.append(Step("document", "failed", f"{error.reason}: {error.detail}", "content"))
+            self.steps.append(Step("document", "failed", f"{error.reason}: {error.detail}", "xml"))
         return tuple(self.steps)
 
     def _explain(self, data: bytes) -> None:

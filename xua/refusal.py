@@ -132,7 +132,6 @@ REASONS: Final[Mapping[str, Reason]] = {
         validity="the conditions end before they begin, or last longer than allowed",
         no_conditions="the conditions, their end or their audience are missing",
         audience="the audience is not exactly this server",
-        condition="a condition is not understood",
         authn_statement="there is not exactly one statement of an authentication before the assertion was issued",
         attribute_missing="a required attribute is missing",
         attribute_repeated="an attribute is given twice, or has more values than it may have",

@@ -15,7 +15,6 @@ from datetime import datetime
 from typing import Protocol
 
 from lxml import etree
-from pki.trust import Checked
 
 from access_control.subject import Coded, Subject
 from database.errors import DatabaseError
@@ -23,6 +22,7 @@ from database.tables import now_micros
 from pki.errors import CertificateRefused
 from pki.identity import CertificateIdentity
 from pki.rules import Purpose
+from pki.trust import Checked
 from xua.cache import MOST_ENTRIES, Accepted, VerifiedCache
 from xua.conditions import Authentication, check_authentication, check_conditions
 from xua.header import check_unique_id, find_assertion
@@ -81,7 +81,7 @@ class Verifier:
         self._kinds = tuple(kinds)
         self._replay = replay
         self._clock = clock
-        self._cache = VerifiedCache(cached)
+        self.cache = VerifiedCache(cached)
         self._skew = int(settings.skew * SECOND)
 
     def verify(self, security: etree._Element | None, message: bytes | None, peer: CertificateIdentity | None) -> Verified:
@@ -117,7 +117,7 @@ class Verifier:
         check_size(cut)
         # 2 the same bytes, verified before
         key = hashlib.sha256(cut).digest()
-        known = self._cache.get(key)
+        known = self.cache.get(key)
         if known is not None:
             family[0] = known.kind.family
             check_unique_id(assertion, known.assertion_id, message)
@@ -152,7 +152,7 @@ class Verifier:
         once = window.one_time or self._settings.one_time
         self._replay.record(use, once=once)
         accepted = Accepted(kind, subject, shape.id, issuer, window, shape.certificates, use, once)
-        self._cache.put(key, accepted)
+        self.cache.put(key, accepted)
         return _verified(accepted)
 
     def _again(self, key: bytes, known: Accepted, peer: CertificateIdentity | None, at: int) -> Verified:
@@ -161,7 +161,7 @@ class Verifier:
             known.window.check(at, self._skew)
             check_certificates(self._trust, known.certificates, known.kind.purpose, at, legacy=self._settings.legacy)
         except AssertionRefused:
-            self._cache.drop(key)
+            self.cache.drop(key)
             raise
         if known.use.peer != ("" if peer is None else peer.fingerprint):
             raise AssertionRefused("replayed", "the assertion was first used by another TLS client")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from liasse.commands import backup, fsck, journal, maintenance, withdraw
+from liasse.commands import assertion, backup, fsck, journal, maintenance, withdraw
 
 
 def mount_upkeep(app: typer.Typer) -> None:
-    """Add fsck, scrub, reindex, backup, restore, withdraw and journal to `app`."""
+    """Add fsck, scrub, reindex, backup, restore, withdraw, journal and assertion to `app`."""
     app.command("fsck")(fsck.fsck)
     app.command("scrub")(maintenance.scrub)
     app.command("reindex")(maintenance.reindex)
@@ -16,3 +16,4 @@ def mount_upkeep(app: typer.Typer) -> None:
     app.command("restore")(backup.restore)
     app.command("withdraw")(withdraw.withdraw)
     app.add_typer(journal.app, name="journal")
+    app.add_typer(assertion.app, name="assertion")

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.assertion_world import PERSON, World, make_world
+from tests.assertion_world import PERSON, World
 from tests.assertions import (
     ENVELOPE,
     PURPOSE,
@@ -25,11 +25,6 @@ from xua.times import write_time
 
 XS, XSI = "http://www.w3.org/2001/XMLSchema", "http://www.w3.org/2001/XMLSchema-instance"
 NAMES_OUTSIDE = ENVELOPE.replace("<soap:Envelope ", f'<soap:Envelope xmlns:xs="{XS}" xmlns:xsi="{XSI}" xmlns:ds="{DS}" ')
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return make_world(tmp_path_factory.mktemp("world"))
 
 
 def bare(world: World) -> str:
