@@ -212,14 +212,15 @@ class _Writing:
             connection.invalidate()
             connection.close()
 
-    def committed(self) -> None:
+    def committed(self) -> bool:
         self._batches += 1
-        size = self._size()
-        if self._batches >= self._every or size - self._log_size > LOG_GROWTH:
-            try:
-                self.checkpoint("TRUNCATE" if size > LOG_LIMIT else "PASSIVE")
-            except DatabaseError as error:
-                log.warning("a checkpoint failed and will be tried again: %s", error)
+        return self._batches >= self._every or self._size() - self._log_size > LOG_GROWTH
+
+    def checkpoint_now(self) -> None:
+        try:
+            self.checkpoint("TRUNCATE" if self._size() > LOG_LIMIT else "PASSIVE")
+        except DatabaseError as error:
+            log.warning("a checkpoint failed and will be tried again: %s", error)
 
     def close(self) -> None:
         """Leave an empty log, if this process wrote; the caller holds the lock and has stopped the writer."""

@@ -122,8 +122,12 @@ class WriterConnection(Protocol):
         """Close it: it is not to be trusted any more."""
         ...
 
-    def committed(self) -> None:
-        """A batch was committed; the lock is still held: the time to checkpoint."""
+    def committed(self) -> bool:
+        """A batch was committed and the lock is given back; returns whether it is time for a checkpoint."""
+        ...
+
+    def checkpoint_now(self) -> None:
+        """Checkpoint; the lock is held. Never raises."""
         ...
 
 
@@ -209,8 +213,9 @@ class GroupWriter:
         if descriptor is None:
             return None
         work = _Work(fn, waits=False)
+        done: list[_Work] = []
         try:
-            self._round([work])
+            done = self._round([work])
         except DatabaseError:
             raise
         except Exception:
@@ -219,6 +224,7 @@ class GroupWriter:
             raise DatabaseUnavailable("the database writer failed") from None
         finally:
             os.close(descriptor)
+        self._tell(done)
         return work
 
     def close(self, timeout: float) -> bool:
@@ -242,8 +248,10 @@ class GroupWriter:
     def _run(self) -> None:
         while self._wait():
             try:
-                with self._turn, self._lock.in_turn():
-                    self._round()
+                with self._turn:
+                    with self._lock.in_turn():
+                        done = self._round()
+                    self._tell(done)
             except DatabaseBusy:
                 time.sleep(RETRY_PAUSE)  # a foreign program holds SQLite's own lock: the queue waits for its deadlines
             except DatabaseError as error:
@@ -261,8 +269,26 @@ class GroupWriter:
                 self._changed.wait()
             return bool(self._queue)
 
-    def _round(self, batch: list[_Work] | None = None) -> None:
-        """Begin, carry out the batch, or what is in the queue then, commit, tell those who wait."""
+    def _tell(self, done: list[_Work]) -> None:
+        """Wake those whose work is committed, then checkpoint where that is due.
+
+        The lock is free when they wake: they compete with this thread for the interpreter, and another process must not wait
+        for that.
+        """
+        if not done:
+            return
+        self._finish(done, None)
+        if self._owner.committed():
+            try:
+                with self._lock.in_turn():
+                    self._owner.checkpoint_now()
+            except OSError as error:
+                log.warning("a checkpoint failed and will be tried again: %s", _lock_unusable(error))
+
+    def _round(self, batch: list[_Work] | None = None) -> list[_Work]:
+        """Begin, carry out the batch, or what is in the queue then, commit. Returns the work whose waiters are to be told:
+        none where the batch as a whole failed, which they were told.
+        """
         connection = self._owner.connection()
         raw: Any = connection.connection.driver_connection
         try:
@@ -284,8 +310,8 @@ class GroupWriter:
             self._owner.drop()
             self._finish(batch, translate(error, committing=True))
         else:
-            self._finish(batch, None)
-            self._owner.committed()
+            return batch
+        return []
 
     def _take(self) -> list[_Work]:
         with self._changed:

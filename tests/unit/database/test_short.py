@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -35,7 +36,7 @@ def embedded(tmp_path: Path) -> SqliteDatabase:
 
 
 def _settle(database: SqliteDatabase) -> None:
-    """The writer tells those who wait before it gives the lock back."""
+    """The writer gives its turn to nobody before all who wait are told."""
     while database._writer._turn.locked():
         time.sleep(0.001)
 
@@ -213,3 +214,34 @@ def test_a_lookup_finds_any_number_of_values(database: Database) -> None:
             found = lookup.rows(connection, asked)
         assert sorted(found) == [(text, text.encode()) for text in sorted(set(asked) & set(every))]
     assert database.write(lambda connection: lookup.rows(connection, ["n005"])) == [("n005", b"n005")]
+
+
+def test_a_process_that_waits_gets_the_lock_before_the_one_that_had_it_last(tmp_path: Path) -> None:
+    first, second = (WriterLock(tmp_path / "x.sqlite.lock") for _ in range(2))
+    order: list[str] = []
+
+    def waiting() -> None:
+        with second.in_turn():
+            order.append("second")
+
+    thread = threading.Thread(target=waiting)
+    with first.in_turn():
+        thread.start()
+        turnstile = WriterLock(tmp_path / "x.sqlite.lock.next")
+        while (descriptor := turnstile.try_take()) is not None:
+            os.close(descriptor)
+            assert thread.is_alive()
+    with first.in_turn():
+        order.append("first")
+    thread.join()
+    assert order == ["second", "first"]
+
+
+def test_who_hears_of_a_commit_finds_the_lock_free(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite"
+    with open_database(path, create=True) as database:
+        for _ in range(20):
+            database.write(lambda connection: None)
+            descriptor = WriterLock(tmp_path / "x.sqlite.lock").try_take()
+            assert descriptor is not None
+            os.close(descriptor)
