@@ -6,6 +6,7 @@ body that is at hand; it goes out with one write. An answer in two messages goes
 
 from __future__ import annotations
 
+import os
 from collections.abc import MutableMapping
 from typing import Any, Final
 
@@ -14,8 +15,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 WHOLE: Final = "http.response.whole"
 EXTENSIONS: Final[dict[str, dict[object, object]]] = {WHOLE: {}}
 
-_JOINED = 1 << 20
-"""Bytes; a larger body is written after its header: a copy would cost more than the second write."""
+_MOST_PIECES = 1024
+"""What one writev takes on Linux."""
 
 
 class Cycle(RequestResponseCycle):
@@ -54,8 +55,26 @@ class Cycle(RequestResponseCycle):
             raise RuntimeError("a line end inside a header")
         if self.scope["method"] == "HEAD":
             self.transport.write(head)
-        elif size <= _JOINED:
-            self.transport.writelines([head, *pieces])
         else:
-            self.transport.write(head)
-            self.transport.writelines(pieces)
+            self._leave((head, *pieces))
+
+    def _leave(self, pieces: tuple[bytes, ...]) -> None:
+        """The socket takes what it can from where the pieces are; the transport, which would join them, sends the rest."""
+        transport, sent = self.transport, 0
+        at_once = self.scope["scheme"] == "http" and len(pieces) <= _MOST_PIECES
+        if at_once and not transport.get_write_buffer_size() and not transport.is_closing():
+            try:
+                sent = os.writev(transport.get_extra_info("socket").fileno(), pieces)
+            except OSError:  # a full or a broken connection: the transport will see the same
+                sent = 0
+        if left := _after(pieces, sent):
+            transport.writelines(left)
+
+
+def _after(pieces: tuple[bytes, ...], sent: int) -> list[bytes]:
+    """What is left of `pieces` behind their first `sent` bytes."""
+    for number, piece in enumerate(pieces):
+        if sent < len(piece):
+            return [piece[sent:], *pieces[number + 1 :]]
+        sent -= len(piece)
+    return []

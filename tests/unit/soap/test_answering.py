@@ -59,7 +59,13 @@ def read_answer(client: socket.socket) -> tuple[bytes, bytes]:
     return head, body
 
 
-@pytest.mark.parametrize("pieces", [(b"one",), (b"one", b"", b"two"), (), (b"x" * 3_000_000,), tuple([b"y" * 70_000] * 20)])
+MANY = tuple(b"%06d" % number * 2000 for number in range(900))
+"""More bytes than a socket takes at once."""
+
+
+@pytest.mark.parametrize(
+    "pieces", [(b"one",), (b"one", b"", b"two"), (), (b"x" * 8_000_000,), MANY, MANY + MANY, (b"", *MANY, b"")]
+)
 def test_a_whole_answer_arrives_and_the_connection_serves_again(pieces: tuple[bytes, ...]) -> None:
     with serving(whole(*pieces, headers=((b"x-own", b"1"),))) as client:
         for _ in range(3):
