@@ -13,13 +13,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import disk, growth, hostile, start, transactions
+from benchmarks import assertions, disk, growth, hostile, start, transactions
 from benchmarks.report import Report
 from database.sqlite_driver import sqlite_engine
 
 Part = Callable[[Report, Path], None]
 PARTS: dict[str, Part] = {
     "start": start.run,
+    "assertions": assertions.run,
     "transactions": transactions.run,
     "big": transactions.run_big,
     "hostile": hostile.run,
@@ -27,7 +28,7 @@ PARTS: dict[str, Part] = {
     "memory": growth.run_memory,
     "flatness": growth.run_flatness,
 }
-USUAL = ("start", "transactions", "big", "hostile", "disk")
+USUAL = ("start", "assertions", "transactions", "big", "hostile", "disk")
 
 
 def main() -> int:

@@ -24,6 +24,7 @@ from xua.refusal import AssertionRefused, quote
 LONGEST_VALUE: Final = 256
 _S: Final = f"{{{SAML2}}}"
 _TYPE: Final = f"{{{XSI}}}type"
+_HL7_PREFIX: Final = f"{{{HL7}}}"
 _OID: Final = re.compile(r"[0-2](?:\.(?:0|[1-9][0-9]*)){1,40}", re.ASCII)
 _CODED: Final = re.compile(r"([^\s^]{1,128})\^([0-9.]{3,128})", re.ASCII)
 _CE_ATTRIBUTES: Final = frozenset({"code", "codeSystem", "codeSystemName", "codeSystemVersion", "displayName", _TYPE})
@@ -120,18 +121,21 @@ def read_values(assertion: etree._Element, rows: Iterable[Attribute], edition: s
     for row in rows:
         if not row.known_in(edition):
             continue
-        named = [name for name in row.names if name in present]
+        named = [present[name] for name in row.names if name in present]
         if len(named) > 1:
-            raise AssertionRefused("attribute-repeated", f"both {named[0]} and {named[1]} are given")
+            raise AssertionRefused("attribute-repeated", f"both {row.names[0]} and {row.names[1]} are given")
         if named:
-            found[row.key] = _read_row(row, present[named[0]])
+            found[row.key] = _read_row(row, named[0])
         elif row.needed_in(edition):
             raise AssertionRefused("attribute-missing", f"the attribute {row.names[0]} is missing")
     return Values(found)
 
 
 def _read_row(row: Attribute, attribute: etree._Element) -> tuple[Value, ...]:
-    if not len(attribute):
+    number = len(attribute)
+    if number == 1:
+        return (_READ[row.form](row, attribute[0]),)
+    if not number:
         raise AssertionRefused("attribute-value", f"{row.names[0]} has no value")
     if len(attribute) > row.most:
         raise AssertionRefused(
@@ -195,9 +199,7 @@ def _read_coded(row: Attribute, element: etree._Element) -> Coded:
 
 def _read_ce(row: Attribute, element: etree._Element) -> Coded:
     inner = _inner(row, element)
-    for name in inner.attrib:
-        if name not in _CE_ATTRIBUTES:
-            raise AssertionRefused("attribute-value", f"{row.names[0]} has an attribute {quote(str(name))}")
+    _check_names(row, inner, _CE_ATTRIBUTES)
     _check_type(row, inner, "CE", "CD", "CV")
     code, system = inner.get("code", ""), inner.get("codeSystem", "")
     if not code or code != code.strip() or len(code) > 128 or _CONTROL.search(code):
@@ -209,9 +211,7 @@ def _read_ce(row: Attribute, element: etree._Element) -> Coded:
 
 def _read_ii(row: Attribute, element: etree._Element) -> str:
     inner = _inner(row, element)
-    for name in inner.attrib:
-        if name not in _II_ATTRIBUTES:
-            raise AssertionRefused("attribute-value", f"{row.names[0]} has an attribute {quote(str(name))}")
+    _check_names(row, inner, _II_ATTRIBUTES)
     _check_type(row, inner, "II")
     root, extension = inner.get("root", ""), inner.get("extension", "")
     if not _OID.fullmatch(root) or _CONTROL.search(extension) or len(extension) > row.longest:
@@ -232,14 +232,19 @@ def _read_cx(row: Attribute, element: etree._Element) -> str:
     return text
 
 
+def _check_names(row: Attribute, inner: etree._Element, known: frozenset[str]) -> None:
+    if not known.issuperset(inner.keys()):
+        wrong = next(name for name in inner.keys() if name not in known)  # noqa: SIM118
+        raise AssertionRefused("attribute-value", f"{row.names[0]} has an attribute {quote(str(wrong))}")
+
+
 def _inner(row: Attribute, element: etree._Element) -> etree._Element:
     if len(element) != 1:
         raise AssertionRefused("code-system", f"{row.names[0]} holds text, an HL7 element with a code system is expected")
     inner = element[0]
-    if inner.tag not in {f"{{{HL7}}}{name}" for name in row.element}:
-        raise AssertionRefused(
-            "attribute-value", f"{row.names[0]} holds {quote(str(inner.tag))}, {row.element[0]} is expected"
-        )
+    tag = str(inner.tag)
+    if not tag.startswith(_HL7_PREFIX) or tag[len(_HL7_PREFIX) :] not in row.element:
+        raise AssertionRefused("attribute-value", f"{row.names[0]} holds {quote(tag)}, {row.element[0]} is expected")
     return inner
 
 

@@ -14,11 +14,11 @@ from typing import Final
 
 from cryptography import x509
 from lxml import etree
-from pki.trust import Checked
 
 from access_control.subject import Coded, ProofLevel, Subject
 from pki.identity import CertificateIdentity, same_name
 from pki.rules import Purpose
+from pki.trust import Checked
 from xmlsafe.namespaces import SAML2
 from xua.attributes import Values, read_values
 from xua.kinds.kind import Evidence
@@ -69,7 +69,7 @@ class VIHF:
         formats = (X509_NAME, X509_NAME_2) if edition_of(assertion) == "2.0" else (X509_NAME,)
         if written not in formats:
             raise AssertionRefused("issuer", f"the Format of the Issuer is {quote(written or '')}, {X509_NAME} is expected")
-        if not same_name(text, checked.certificate):
+        if text != checked.identity.dn and not same_name(text, checked.certificate):
             raise AssertionRefused(
                 "issuer", f"the Issuer {quote(text, 200)} is not the name {quote(checked.identity.dn, 200)}"
             )
