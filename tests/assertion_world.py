@@ -236,6 +236,12 @@ class World:
         """The card, valid for ten years back."""
         return self._signer(person(PERSON, days=OLD), rsa_key(1))
 
+    def twice_extended(self) -> Signer:
+        """The card, whose key usage (2.5.29.15) calls itself basic constraints (2.5.29.19), which are there already."""
+        der = self.card.leaf.public_bytes(Encoding.DER)
+        twice = der.replace(bytes.fromhex("0603551d0f"), bytes.fromhex("0603551d13"))
+        return Signer(self.card.key, (x509.load_der_x509_certificate(twice), self.issuing.certificate))
+
     def odd(self, what: str) -> Signer:
         """A card with one thing wrong."""
         key: PrivateKey = rsa_key(1)

@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.x509 import DuplicateExtension
 from lxml import etree
 
 from access_control.subject import Coded, Subject
@@ -190,6 +192,8 @@ def check_certificates(
         return trust.check(certificates[0], certificates[1:], purpose, to_datetime(at), legacy)
     except CertificateRefused as refused:
         raise AssertionRefused(certificate_reason(refused.reason), refused.text) from None
+    except (ValueError, TypeError, DuplicateExtension, UnsupportedAlgorithm) as error:
+        raise AssertionRefused("certificate", f"reading it ended with {type(error).__name__}") from error
 
 
 def check_lists(subject: Subject, authentication: Authentication, settings: AssertionSettings) -> None:

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[3]
 UNIT = "tests/unit/xua"
 ELSEWHERE = {
     "binding": f"{UNIT}/test_vihf.py::test_a_structure_connects_with_its_own_certificate",
-    "certificate": f"{UNIT}/test_shape.py::test_the_reasons_of_the_certificate_checks_are_ours",
+    "certificate": f"{UNIT}/test_verifier.py::test_a_certificate_with_an_extension_twice",
     "certificate-not-a-certificate": f"{UNIT}/test_explain.py::test_a_certificate_that_cannot_be_read",
     "certificate-path-length": f"{UNIT}/test_shape.py::test_the_reasons_of_the_certificate_checks_are_ours",
     "certificate-revocation-unknown": f"{UNIT}/test_verifier.py::test_a_cached_assertion_is_judged_again",

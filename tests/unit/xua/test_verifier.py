@@ -161,6 +161,14 @@ def test_kinds_that_are_not_accepted(world: World) -> None:
     assert world.verdict(message(world.xua(), world.sts), "card", kinds=(VIHF(),)) == "unknown-kind"
 
 
+def test_a_certificate_with_an_extension_twice(world: World) -> None:
+    """What a damaged certificate makes the library raise is a refusal of the certificate."""
+    assert world.verdict(message(world.vihf(), world.twice_extended()), "card") in (
+        "certificate",
+        "certificate-not-a-certificate",
+    )
+
+
 class Badge:
     """A third kind: an assertion of a structure, whose NameID is a badge."""
 
