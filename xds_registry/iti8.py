@@ -117,7 +117,8 @@ def _process(parsed: hl7.Message, charset: str, domain: FeedDomain, register: Re
         raise _Refused(201, "MSH^1^9", "expected one of the events A01, A04, A05, A08")
     identifiers = _identifiers(parsed, domain)
     try:
-        register(identifiers)
+        if identifiers:
+            register(identifiers)
     except DatabaseError as error:
         log.error("the identifiers of a feed message could not be stored", transaction="ITI-8", exc_info=error)
         raise _Refused(207, "PID^1^3", "the registry cannot store identifiers now, send the message again later") from None
@@ -125,7 +126,9 @@ def _process(parsed: hl7.Message, charset: str, domain: FeedDomain, register: Re
 
 
 def _identifiers(parsed: hl7.Message, domain: FeedDomain) -> list[str]:
-    """The PID-3 identifiers of the domain, each once, in order; at least one."""
+    """The PID-3 identifiers of the domain, each once, in order. None where all name an authority, none of them the domain's:
+    such a message concerns another domain and is acknowledged; refused, it would stop a sender that announces every patient.
+    """
     patients = [segment for segment in parsed if str(segment[0]) == "PID"]
     if len(patients) != 1:
         raise _Refused(100, "PID^1", f"expected one PID segment, found {len(patients)}")
@@ -138,6 +141,8 @@ def _identifiers(parsed: hl7.Message, domain: FeedDomain) -> list[str]:
     ]
     if not complete and len(domain.authorities) == 1:
         complete = [Cx(each.id, domain.authorities[0]) for each in given if not each.oid]
+    if not complete and all(each.oid for each in given):
+        return []
     if not complete:
         raise _Refused(204, "PID^1^3", "expected an identifier whose assigning authority belongs to the affinity domain")
     written = [write_cx(each) for each in complete]

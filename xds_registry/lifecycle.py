@@ -230,6 +230,12 @@ def _check_relationship(
         yield _deprecated(link, link.target)
     if stored.patient != patient_column(entry.patient_id):
         yield _other_patient(link, draft.patient_id)
+    if link.type == types.APND and stored.id in facts.transformations:
+        yield finding(
+            "append-transformation",
+            f"Association {shown(link.entry_uuid)}",
+            f"{shown(link.target)} is a transformation, an addendum belongs to the document that was transformed",
+        )
     if link.type == types.IS_SNAPSHOT_OF and stored.stable:
         yield finding(
             "snapshot-target", f"Association {shown(link.entry_uuid)}", "the target of IsSnapshotOf is an on-demand entry"

@@ -56,6 +56,7 @@ class Facts:
 
     `used_ids`: submitted UUIDs that exist already. `objects`: referenced entries and folders that are visible.
     `folders_of`: by entry, the Approved folders that hold it. `children`: entries below a replaced one, as (id, patient).
+    `transformations`: referenced entries that transform another.
     `known_patients`: None where any patient is accepted.
     """
 
@@ -65,6 +66,7 @@ class Facts:
     children: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     sets: dict[str, SetIdentity] = field(default_factory=dict)
     documents: dict[str, tuple[str | None, int | None]] = field(default_factory=dict)
+    transformations: frozenset[str] = frozenset()
     known_patients: frozenset[str] | None = None
 
 
@@ -133,6 +135,15 @@ def load_folders_of(connection: Connection, entry_ids: Sequence[str]) -> dict[st
     for target, folder_id, patient, status in rows:
         found.setdefault(target, []).append(StoredObject(folder_id, patient, Kind.FOLDER, status))
     return {entry: tuple(folders) for entry, folders in found.items()}
+
+
+def load_transformations(connection: Connection, entry_ids: Sequence[str]) -> frozenset[str]:
+    """Those of `entry_ids` that are the transformation of another entry."""
+    a = t.association.c
+    found = select(a.source).where(
+        a.source.in_(entry_ids), a.type == ASSOCIATION_TYPE[XFRM], a.status == Status.APPROVED, a.withdrawn == 0
+    )
+    return frozenset(connection.execute(found).scalars())
 
 
 def load_children(connection: Connection, entry_id: str, *, lock: bool = True) -> tuple[tuple[str, str], ...]:

@@ -107,10 +107,14 @@ def load_facts(
         for link in submission.associations
         if link.type in types.REPLACING and bare(link.target) in objects
     ]
+    appended = [
+        bare(link.target) for link in submission.associations if link.type == types.APND and bare(link.target) in objects
+    ]
     patients = [patient_column(cx) for cx in lifecycle.patient_ids(submission)]
     return Facts(
         used_ids=references.load_used_ids(connection, concern.objects, concern.parts),
         objects=objects,
+        transformations=references.load_transformations(connection, appended) if appended else frozenset(),
         folders_of=references.load_folders_of(connection, replaced) if replaced else {},
         children={entry: references.load_children(connection, entry, lock=lock) for entry in replaced},
         sets=references.load_sets(connection, package_ids),

@@ -102,6 +102,10 @@ class Model:
         filed: list[Folder | Entry] = [*request.entries, *request.folders]
         if any(o.patient != request.owner.patient for o in filed):
             yield "XDSPatientIdDoesNotMatch"
+        transformed = [new for type_, new, _ in request.relations if type_ == XFRM]
+        transformed += [link.source for link in self.links if link.type == XFRM and isinstance(link.source, Entry)]
+        if any(type_ == APND and old in transformed for type_, _, old in request.relations):
+            yield "XDSRegistryMetadataError"
         replaced: list[Entry] = []
         for type_, new, old in request.relations:
             if old.status != "Approved":

@@ -37,6 +37,7 @@ class _Index:
         self.unmarked = frozenset(submission.unmarked)
         self.associations = {item.entry_uuid for item in submission.associations}
         self.no_documents = self.folders | self.associations
+        self.transformations = {item.source for item in submission.associations if item.type == types.XFRM}
         self.of_set = {
             item.entry_uuid for item in submission.associations if item.type == types.HAS_MEMBER and item.source in self.sets
         }
@@ -250,6 +251,12 @@ def _check_relationship(link: Association, index: _Index, label: str, signs_set:
             "UnresolvedReferenceException",
             f"{label}: targetObject {shown(link.target)} of {short} must already be registered",
             rule="relationship-target",
+        )
+    if link.type == types.APND and link.target in index.transformations and link.target in index.entries:
+        yield finding(
+            "append-transformation",
+            label,
+            f"{shown(link.target)} is a transformation, an addendum belongs to the document that was transformed",
         )
     if link.target in index.no_documents:
         yield finding("relationship-ends", label, f"{short} links documents")

@@ -95,6 +95,15 @@ def _code(**changes: Any) -> tuple[Finding, ...]:
     return judge(s.submission(s.entry(**changes)), codes=listed)
 
 
+def _appended_transformation() -> Sequence[Finding]:
+    first, second, third = s.entry(), s.entry(), s.entry()
+    links = [
+        s.link(types.XFRM, second.entry_uuid, first.entry_uuid),
+        s.link(types.APND, third.entry_uuid, second.entry_uuid),
+    ]
+    return judge(s.submission(first, second, third, links=links))
+
+
 RULES: list[tuple[str, str, Callable[[], Sequence[Finding]]]] = [
     ("submission-size", METADATA, lambda: judge(s.submission(*(s.entry() for _ in range(MAX_DOCUMENTS + 1))))),
     ("submission-size", METADATA, lambda: judge(s.submission(folders=[s.folder() for _ in range(MAX_OBJECTS // 2 + 1)]))),
@@ -125,6 +134,7 @@ RULES: list[tuple[str, str, Callable[[], Sequence[Finding]]]] = [
     ("association-type", METADATA, lambda: _relation("urn:ihe:iti:2007:AssociationType:Unknown")),
     ("association-type", METADATA, lambda: _relation(types.UPDATE_AVAILABILITY_STATUS)),
     ("association-self", METADATA, lambda: _linked(lambda e, _: s.link(types.APND, e.entry_uuid, e.entry_uuid))),
+    ("append-transformation", METADATA, _appended_transformation),
     (
         "association-target-set",
         METADATA,

@@ -124,8 +124,6 @@ def test_which_identifiers_become_known(given: str, known: list[str]) -> None:
     [
         ("", 101),
         (f"^^^&{AUTHORITY}&ISO", 101),
-        ("X-9^^^HOSP&1.2.3&ISO", 204),
-        (f"X-9^^^&{AUTHORITY}&DNS", 204),
         ("X-9^^^&1.02&ISO", 102),
         (f"A\\X41\\^^^&{AUTHORITY}&ISO", 102),
         (f"A\\T^^^&{AUTHORITY}&ISO", 102),
@@ -137,6 +135,14 @@ def test_identifiers_that_are_refused(given: str, code: int) -> None:
     assert f"ERR|PID^1^3^{code}&".encode() in raw
 
 
+@pytest.mark.parametrize(
+    "given", ["X-9^^^HOSP&1.2.3&ISO", f"X-9^^^&{AUTHORITY}&DNS", "X-9^^^&1.2.3&ISO~X-8^^^&example.org&DNS"]
+)
+def test_identifiers_of_other_authorities_alone_are_ignored(given: str) -> None:
+    raw, known = send(adt(pid3=given))
+    assert (verdict(raw), known) == ("AA", [])
+
+
 def test_without_configured_authorities_every_complete_identifier_is_kept() -> None:
     raw, known = send(adt(pid3="1^^^&1.2.3&ISO~2^^^LOCAL~3^^^&1.2.4&ISO"), FeedDomain())
     assert verdict(raw) == "AA"
@@ -145,8 +151,10 @@ def test_without_configured_authorities_every_complete_identifier_is_kept() -> N
 
 
 def test_an_incomplete_identifier_is_not_guessed_when_the_domain_has_two_authorities() -> None:
-    raw, known = send(adt(pid3="2^^^LOCAL"), FeedDomain(("1.2.3", "1.2.4")))
-    assert (verdict(raw), known) == ("AE", [])
+    for given in ("2^^^LOCAL", "2^^^LOCAL~3^^^&1.2.9&ISO"):
+        raw, known = send(adt(pid3=given), FeedDomain(("1.2.3", "1.2.4")))
+        assert (verdict(raw), known) == ("AE", [])
+        assert b"ERR|PID^1^3^204&" in raw
 
 
 def test_two_patients_in_one_message_are_refused() -> None:

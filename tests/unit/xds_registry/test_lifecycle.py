@@ -266,3 +266,10 @@ def test_unique_ids_of_sets_and_folders(known: str) -> None:
         stored: Any = {known: {unique_id or "": identity}}
         result = plan(value, Facts(**stored))
         assert _rules(result) == [("XDSDuplicateUniqueIdInRegistry", "unique-id-unused")]
+
+
+@pytest.mark.parametrize(("type_", "rules"), [(types.APND, ["append-transformation"]), (types.XFRM, []), (types.SIGNS, [])])
+def test_what_may_refer_to_a_transformation(type_: str, rules: list[str]) -> None:
+    target = _stored()
+    result = _relate(type_, target, transformations=frozenset({target.id}))
+    assert [rule for _, rule in _rules(result)] == rules

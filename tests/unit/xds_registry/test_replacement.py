@@ -34,12 +34,24 @@ def test_replacement_deprecates_the_target_and_every_depth_below(side: Side, typ
     old = _add(side)
     addendum = _add(side, types.APND, old)
     transformed = _add(side, types.XFRM, addendum)
-    deepest = _add(side, types.APND, transformed)
+    deepest = _add(side, types.XFRM, transformed)
     signature = _add(side, types.SIGNS, old)
     bystander = _add(side)
     new = _add(side, type_, old)
     assert {_status(side, e) for e in (old, addendum, transformed, deepest)} == {DEPRECATED}
     assert {_status(side, e) for e in (new, signature, bystander)} == {APPROVED}
+
+
+def test_a_transformation_is_not_appended_to(side: Side) -> None:
+    old = _add(side)
+    transformed = _add(side, types.XFRM, old)
+    target = side.document(transformed.unique_id or "").id
+    new = s.entry()
+    answer = side.submit(s.submission(new, links=[s.link(types.APND, new.entry_uuid, target)]))
+    assert answer.codes == ["XDSRegistryMetadataError"]
+    assert f"'{target}' is a transformation" in answer.text
+    replacing = _add(side, types.XFRM_RPLC, old)  # stands in the place of the document: it may be appended to
+    _add(side, types.APND, replacing)
 
 
 def test_deprecated_entries_stay_queryable(side: Side) -> None:
