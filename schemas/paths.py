@@ -10,23 +10,25 @@ _OURS: Final = Path(str(files(__package__)))
 
 MESSAGES: Final = "messages"
 ENVELOPE: Final = "envelope"
+AUDIT: Final = "audit"
 
 _SETS: Final = {
     MESSAGES: ("ebrim/rim.xsd", "ebrim/rs.xsd", "ebrim/lcm.xsd", "ebrim/query.xsd", "ihe/xdsb.xsd", "ihe/rmd.xsd"),
     ENVELOPE: ("soap/envelope.xsd",),
+    AUDIT: ("dicom/audit-message.xsd",),
 }
 _PUBLISHED: Final = {"xdsb.xsd": "XDS.b_DocumentRepository.xsd"}
 
 
 def schema_files(name: str, directory: Path | None = None) -> tuple[Path, ...]:
-    """The XSD files of the set `name`: MESSAGES (all message bodies) or ENVELOPE (SOAP 1.2).
+    """The XSD files of the set `name`: MESSAGES (all message bodies), ENVELOPE (SOAP 1.2) or AUDIT (DICOM).
 
     With `directory` the message bodies are those of the published files there, under their published names (`rim.xsd`,
-    `XDS.b_DocumentRepository.xsd`...); the envelope is always ours. Raises KeyError for another name and FileNotFoundError
+    `XDS.b_DocumentRepository.xsd`...); the others are always ours. Raises KeyError for another name and FileNotFoundError
     for a file that is missing.
     """
     relative = _SETS[name]
-    if directory is None or name == ENVELOPE:
+    if directory is None or name != MESSAGES:
         paths = tuple(_OURS / one for one in relative)
     else:
         names = (Path(one).name for one in relative)

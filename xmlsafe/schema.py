@@ -184,15 +184,16 @@ class Schema:
 
 
 def _driver(files: Sequence[Path]) -> bytes:
-    """A schema without namespace that imports each of `files`."""
+    """A schema without namespace that imports each of `files`, or includes those that have none either."""
     imports = []
     for path in files:
         try:
             root = etree.parse(str(path), etree.XMLParser(resolve_entities=False)).getroot()
         except (OSError, etree.XMLSyntaxError) as error:
             raise SchemaError(f"{path} is not a readable schema file: {error}") from None
-        namespace, location = root.get("targetNamespace", ""), path.resolve().as_uri()
-        imports.append(f"<xs:import namespace={quoteattr(namespace)} schemaLocation={quoteattr(location)}/>")
+        namespace, location = root.get("targetNamespace"), path.resolve().as_uri()
+        kind = "xs:include" if namespace is None else f"xs:import namespace={quoteattr(namespace)}"
+        imports.append(f"<{kind} schemaLocation={quoteattr(location)}/>")
     return f'<xs:schema xmlns:xs="{XSD}">{"".join(imports)}</xs:schema>'.encode()
 
 

@@ -110,4 +110,4 @@ def test_every_schema_names_its_source() -> None:
     for name in files:
         assert named[name]["specification"]
         assert named[name]["edition"]
-        assert etree.parse(str(root / name)).getroot().get("targetNamespace") == named[name]["namespace"]
+        assert etree.parse(str(root / name)).getroot().get("targetNamespace", "") == named[name]["namespace"]
