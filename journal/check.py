@@ -45,11 +45,13 @@ class Checker:
     _unproved: Head | None = None
     _wanted: dict[int, list[Head]] = field(default_factory=dict)
 
-    def begin(self, first: Head | None) -> Iterator[Problem]:
-        """The head with number 0 comes first; None where there is none."""
+    def begin(self, first: Head | None, *, missing: bool = False) -> Iterator[Problem]:
+        """The head with number 0 comes first; None where there is none. `missing`: though there should be one."""
         for each in self.exported:
             yield from self._signature(each.head, f"exported head {each.head.number}")
             self._wanted.setdefault(each.head.number, []).append(each.head)
+        if missing:
+            yield Problem("head-missing", "head 0", "the head that begins the journal is gone")
         if first is not None:
             yield from self._take_head(first, 0)
 
@@ -67,7 +69,7 @@ class Checker:
                     "row-missing", f"row {number}", f"the row with id {row.row_id} is gone, or has another patient"
                 )
             else:
-                if chained(digest, line(number, row.values)) != row.hash:
+                if digest and chained(digest, line(number, row.values)) != row.hash:
                     yield Problem(
                         "row-changed",
                         f"row {number}",
@@ -82,8 +84,6 @@ class Checker:
 
     def head(self, head: Head) -> Iterator[Problem]:
         """The head after these rows."""
-        if self._head is None:
-            yield Problem("head-missing", "head 0", "the head that begins the journal is gone")
         previous = self._head.number if self._head is not None else NO_HEAD
         if self._head is not None and head.previous != previous:
             yield Problem(
@@ -99,11 +99,11 @@ class Checker:
         """Nothing follows: is this the end of the journal?"""
         if self._unproved is not None:
             yield from self._signature(self._unproved, f"head {self._unproved.number}")
-        last = self._head.number if self._head is not None else NO_HEAD
+        last = self._head.number if self._head is not None else 0
         if self.number > last:
-            yield Problem("head-missing", f"row {max(last, 0) + 1}", f"no head covers the rows up to {self.number}")
+            yield Problem("head-missing", f"row {last + 1}", f"no head covers the rows up to {self.number}")
         for number, heads in sorted(self._wanted.items()):
-            if number > last and heads:
+            if heads and (number > last or self._head is None):
                 yield Problem(
                     "tail-missing",
                     f"row {last + 1}",

@@ -132,16 +132,16 @@ class ExportVerification:
                     yield from self._take_assertion(value["assertion"], number)
                 else:
                     raise ExportError(f"line {number}: neither row, head, key nor assertion")
-        yield from self._begin(checker, None)
+        yield from self._begin(checker, None, missing=False)
         yield from checker.rows(self._waiting, self.last.at if self.last else 0)
         yield from checker.end()
 
-    def _begin(self, checker: Checker, first: Head | None) -> Iterator[Problem]:
+    def _begin(self, checker: Checker, first: Head | None, *, missing: bool = True) -> Iterator[Problem]:
         if not self._begun:
             self._begun = True
             trusted = trusted_keys(self.files or [entry.public for entry in self._keys], self._keys)
             checker.keys = trusted
-            yield from checker.begin(first)
+            yield from checker.begin(first, missing=missing and first is None)
 
     def _take_row(self, value: Mapping[str, Any], number: int, checker: Checker) -> Iterator[Problem]:
         yield from self._begin(checker, None)

@@ -89,24 +89,24 @@ class Verification:
         heads = heads_up_to(self.database, end.rows)
         first = next(heads, None)
         begins = first is not None and first.number == 0
-        yield from checker.begin(first if begins else None)
+        yield from checker.begin(first if begins else None, missing=first is not None and not begins)
         for head in heads if begins or first is None else chain([first], heads):
             for rows in reader.up_to(head.number):
                 yield from checker.rows(rows, head.at)
                 progress(len(rows))
             yield from checker.head(head)
-        yield from self._beyond(checker, reader, end)
+        self._look_beyond(checker, reader, end)
         yield from checker.end()
         yield from self._without_number(reader, end)
 
-    def _beyond(self, checker: Checker, reader: SealedReader, end: Extent) -> Iterator[Problem]:
+    def _look_beyond(self, checker: Checker, reader: SealedReader, end: Extent) -> None:
         """Numbers after the newest head belong to a head that came meanwhile, or to none."""
         beyond = next(reader.up_to(None), [])
         if extent(self.database).rows <= end.rows:
-            yield from checker.rows(beyond[:1], self.at)
+            checker.number = max([checker.number, *(row.number for row in beyond[:1])])
 
     def _without_number(self, reader: SealedReader, end: Extent) -> Iterator[Problem]:
-        """Rows that wait for the sealer: one from before the newest seal has been passed by; too long a wait is told once."""
+        """Rows that wait for the sealer: one older than the newest seal was passed by; a long wait is told once."""
         sealed_at = end.last.at if end.last is not None else 0
         oldest: Values | None = None
         for values in reader.left_over():

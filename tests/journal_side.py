@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, select, text
 
 from access_control.context import RequestContext
 from access_control.decision import Decision
 from access_control.subject import Subject
 from database.handle import Database
+from database.problem import Problem, Severity
+from journal.head import ExportedHead, last_head, registered_keys
+from journal.keys import PublicKey, public_keys, trusted_keys
 from journal.rows import JournalRow, journal
-from journal.tables import APPEND_ONLY
+from journal.seal import BATCH, Sealer
+from journal.tables import APPEND_ONLY, journal_number
+from journal.verify import Verification
 
 AT = 1_790_000_000_000_000
 """A time in microseconds since 1970 UTC."""
@@ -73,3 +79,55 @@ def made_rows(count: int, at: int, patients: int) -> Sequence[tuple[RequestConte
         )
         for number in range(count)
     ]
+
+
+def no_guard(_connection: Connection) -> None:
+    """Nobody else seals."""
+
+
+@dataclass
+class Journal:
+    """A journal under test: its database, its key, and a clock that the test moves."""
+
+    database: Database
+    key_file: Path
+    now: int = AT + 3600 * SECOND
+
+    def sealer(self, batch: int = BATCH) -> Sealer:
+        """A sealer as a new process has it."""
+        return Sealer(self.database, self.key_file, no_guard, lambda: self.now, batch)
+
+    def sealed(self, count: int, batch: int = BATCH) -> None:
+        """`count` more rows, sealed."""
+        write_rows_at_once(self.database, count, self.now)
+        assert self.sealer(batch).run() == count
+
+    def keys(self) -> dict[str, PublicKey]:
+        """What is trusted: the files beside the key, and what these endorse."""
+        with self.database.read() as connection:
+            return trusted_keys(public_keys(self.key_file.parent), registered_keys(connection))
+
+    def problems(self, *heads: ExportedHead, signatures: bool = True) -> list[Problem]:
+        """Everything that the verification finds."""
+        return list(Verification(self.database, self.keys(), self.now, heads, signatures=signatures).run())
+
+    def rules(self, *heads: ExportedHead) -> list[str]:
+        """The rules of the errors found."""
+        return [each.rule for each in self.problems(*heads) if each.severity is Severity.ERROR]
+
+    def first(self, *heads: ExportedHead) -> tuple[str, str]:
+        """Rule and place of the first error."""
+        found = next(each for each in self.problems(*heads) if each.severity is Severity.ERROR)
+        return found.rule, found.place
+
+    def head(self) -> ExportedHead:
+        """The newest head, to be kept elsewhere."""
+        with self.database.read() as connection:
+            found = last_head(connection)
+            assert found is not None
+            return ExportedHead(found, tuple(registered_keys(connection)))
+
+    def ids(self) -> list[str]:
+        """The ids of the sealed rows in the order of their numbers."""
+        with self.database.read() as connection:
+            return list(connection.execute(select(journal_number.c.row_id).order_by(journal_number.c.number)).scalars())
