@@ -132,8 +132,10 @@ def read_event(data: bytes) -> AuditEvent:
     line, _, query = data.partition(b"\n")
     try:
         value: list[Any] = json.loads(line)
-        if value[0] != _FORMAT or value[3] not in EVENTS:
-            raise UnknownFormat(f"an event of format {value[0]!r} and name {value[3]!r}")
+        if value[0] != _FORMAT:
+            raise UnknownFormat(f"an event of format {value[0]!r}, this release knows {_FORMAT}")
+        if value[3] not in EVENTS:
+            raise UnknownFormat(f"an event named {value[3]!r}")
         _, id_, process, name, at, outcome, endpoint, caller, peer, user, patients, objects, description = value
         read = []
         for kind, object_id, details in objects:

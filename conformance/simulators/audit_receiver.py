@@ -21,7 +21,7 @@ from typing import Final, Self
 
 from conformance.findings import Finding
 from conformance.simulators.audit_checks import Audit, judge
-from conformance.simulators.syslog import FrameReader
+from conformance.simulators.syslog import FRAMING, FrameReader
 
 _READ: Final = 65_536
 _DATAGRAM: Final = 65_535
@@ -133,9 +133,9 @@ class AuditReceiver:
         return True
 
     def different(self) -> list[Received]:
-        """What arrived, without repetitions."""
+        """What arrived in a right frame, without repetitions."""
         with self._lock:
-            return [one for one in self.received if not one.repeated]
+            return [one for one in self.received if not (one.repeated or any(f.check == FRAMING for f in one.findings))]
 
     def _bind(self, kind: socket.SocketKind, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET

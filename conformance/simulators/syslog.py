@@ -14,6 +14,7 @@ from typing import Final
 from conformance.findings import Finding, Level, shown
 
 FACILITY: Final = 10
+FRAMING: Final = "atna.framing"
 MESSAGE_ID: Final = "IHE+RFC-3881"
 BOM: Final = b"\xef\xbb\xbf"
 
@@ -140,7 +141,7 @@ def _is_time(text: str) -> bool:
 
 
 def _framing(expected: str, found: str) -> Finding:
-    return Finding("atna.framing", "RFC 5425 4.3", expected, found)
+    return Finding(FRAMING, "RFC 5425 4.3", expected, found)
 
 
 def _header(expected: str, found: str, level: Level = Level.MUST) -> Finding:
