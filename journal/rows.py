@@ -53,6 +53,23 @@ class JournalRow:
     evidence: Callable[[], bytes] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What was asked, as far as it was understood: the row of a refusal without its reason."""
+
+    action: str
+    patient: str = ""
+    objects: Sequence[tuple[str, str]] = ()
+    evidence: Callable[[], bytes] | None = None
+
+    def refused(self, rules: str, request_digest: str) -> JournalRow:
+        """The row."""
+        decision = Decision(allowed=False, rule=rules)
+        return JournalRow(
+            self.patient, self.action, self.objects, decision, "Failure", request_digest, evidence=self.evidence
+        )
+
+
 class Record(Protocol):
     """How actors record an access or a refusal: a function of statements for the write that it reports.
 

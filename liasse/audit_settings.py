@@ -65,9 +65,9 @@ class AuditTable(Table):
     def cautions(self) -> list[str]:
         """What an operator should know about these choices."""
         if not self.collector:
-            return ["audit.collector is empty: no audit messages are sent (ITI-20)"]
+            return ["audit.collector: none is set, no audit messages are sent (ITI-20)"]
         if self.collector.startswith("udp:"):
             return ["audit.collector: over UDP audit messages travel in clear, and nobody notices one that is lost"]
         if self.certificate is None:
-            return ["audit.certificate is empty: the collector cannot tell who sends audit messages"]
+            return ["audit.certificate: none is set, the collector cannot tell who sends audit messages"]
         return []

@@ -43,6 +43,12 @@ class Registration:
     replay_effects: tuple[Effect, ...] = field(default=())
 
 
+def objects_of(submission: Submission) -> tuple[tuple[str, str], ...]:
+    """The (kind, uniqueId) pairs by which records name a submission: its set, then its documents."""
+    sets = (("submission-set", one.unique_id or "") for one in submission.submission_sets)
+    return (*sets, *(("document", entry.unique_id or "") for entry in submission.entries))
+
+
 _ABSENT, _PART, _SLOT, _TEXT = "\x01", "\x02", "\x03", "\x04"
 """What begins a piece of the form that is hashed; like the zero byte between pieces, no character of an XML document."""
 

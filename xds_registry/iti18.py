@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lxml import etree
 from sqlalchemy.engine.interfaces import DBAPICursor
 
 from access_control.from_call import context_of
@@ -20,7 +19,8 @@ from ebrim.model import AdhocQuery
 from ebrim.read import read_adhoc_query_request
 from ebrim.rs import write_query_answer, write_query_failure
 from ebrim.write import write_object_ref
-from journal.rows import JournalRow
+from journal.rows import Attempt, JournalRow
+from soap.received import body_as_received
 from soap.transaction import Body, Call, Transaction
 from xds_metadata.answers import REGISTRY, check_schema, registry_errors
 from xds_metadata.errors import Finding, XdsFailure
@@ -89,7 +89,7 @@ def handle(registry: Registry, call: Call) -> Body:
         _check_answer(request, found, limit)
         pieces = encode(registry, cursor, found) if request.leaves else references(found)
     name = request.query.name
-    digest, evidence = call.digest, lambda: etree.tostring(call.body)
+    digest, evidence = call.digest, lambda: body_as_received(call)
     rows = [
         JournalRow(patient, "query", (("query", name),), decision, "Success", digest, evidence=evidence)
         for patient in patients or ("",)
@@ -126,7 +126,10 @@ def references(found: Sequence[Found]) -> list[bytes]:
 
 def refuse(registry: Registry, call: Call, error: Exception) -> Body | None:
     """The Failure that stands for what decode or handle raised."""
-    findings = refusal(registry, call, error, "query")
+    request: BoundQuery | None = call.request
+    patient = (request.patient or "") if request is not None else ""
+    objects = (("query", request.query.name),) if request is not None else ()
+    findings = refusal(registry, call, error, Attempt("query", patient, objects, lambda: body_as_received(call)))
     if findings is None:
         return None
     return Body((write_query_failure(registry_errors(findings, REGISTRY)),), outcome="failure")

@@ -17,12 +17,12 @@ from access_control.policy import Action, Target
 from access_control.refusal import refuse_access
 from ebrim.read import read_submit_objects_request
 from ebrim.rs import write_registry_response
-from journal.rows import JournalRow
+from journal.rows import Attempt, JournalRow
 from soap.transaction import Body, Call, Transaction
 from xds_metadata.answers import REGISTRY, check_count, check_schema, registry_errors
 from xds_metadata.errors import METADATA_ERROR, XdsFailure, errors
 from xds_metadata.patients import key_of_text, patient_column
-from xds_metadata.registration import Registration, submission_digest
+from xds_metadata.registration import Registration, objects_of, submission_digest
 from xds_metadata.rules import judge_objects
 from xds_metadata.rules.values import REGISTER
 from xds_registry import lifecycle
@@ -51,12 +51,14 @@ def handle(registry: Registry, call: Call) -> Body:
     request: Registration = call.request
     ctx = context_of(call, registry.clock)
     patients = sorted({patient_column(cx) for cx in lifecycle.patient_ids(request.submission)})
-    objects = tuple(("document", e.unique_id or "") for e in request.submission.entries)
-    target = Target(tuple(key_of_text(key) for key in patients), tuple(unique_id for _, unique_id in objects))
+    unique_ids = tuple(e.unique_id or "" for e in request.submission.entries)
+    target = Target(tuple(key_of_text(key) for key in patients), unique_ids)
     decision = registry.policy.may(ctx, Action.SUBMIT, target)
     refuse_access(decision)
-    owner = patient_column(request.submission.submission_sets[0].patient_id)
-    row = JournalRow(owner, "register", objects, decision, "Success", request.digest)
+    owner = request.submission.submission_sets[0]
+    row = JournalRow(
+        patient_column(owner.patient_id), "register", objects_of(request.submission), decision, "Success", request.digest
+    )
 
     def again(connection: Connection) -> None:
         registry.record(ctx, [row], once=False)(connection)
@@ -68,7 +70,12 @@ def handle(registry: Registry, call: Call) -> Body:
 
 def refuse(registry: Registry, call: Call, error: Exception) -> Body | None:
     """The Failure that stands for what decode or handle raised."""
-    findings = refusal(registry, call, error, "register")
+    request: Registration | None = call.request
+    attempt = Attempt("register")
+    if request is not None:
+        patient = patient_column(request.submission.submission_sets[0].patient_id)
+        attempt = Attempt("register", patient, objects_of(request.submission))
+    findings = refusal(registry, call, error, attempt)
     if findings is None:
         return None
     return Body((write_registry_response(registry_errors(findings, REGISTRY)),), outcome="failure")

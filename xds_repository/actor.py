@@ -9,13 +9,12 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from access_control.decision import Decision
 from access_control.from_call import context_of
 from access_control.policy import AccessPolicy
 from database.errors import DatabaseBusy, DatabaseError, DatabaseFull
 from database.handle import Database
 from database.prepared import Prepared
-from journal.rows import JournalRow, Record, journal
+from journal.rows import Attempt, Record, journal
 from soap.transaction import Call
 from xds_metadata.codes import CodeSets
 from xds_metadata.errors import Finding, XdsFailure
@@ -68,16 +67,16 @@ def failure_findings(error: Exception) -> Sequence[Finding] | None:
     return None
 
 
-def refusal(repository: Repository, call: Call, error: Exception, action: str) -> Sequence[Finding] | None:
-    """As `failure_findings`, after one journal row. A refusal discloses nothing: it is answered without one if need be."""
+def refusal(repository: Repository, call: Call, error: Exception, *attempts: Attempt) -> Sequence[Finding] | None:
+    """As `failure_findings`, after a journal row for each attempt. A refusal is answered without them if need be."""
     findings = failure_findings(error)
     if findings is None:
         return None
     rules = ",".join(dict.fromkeys(f.rule or f.code for f in findings))[:200]
     if not isinstance(error, DatabaseError):
-        row = JournalRow("", action, (), Decision(allowed=False, rule=rules), "Failure", call.digest)
+        rows = [attempt.refused(rules, call.digest) for attempt in attempts]
         try:
-            repository.database.write(repository.record(context_of(call, repository.clock), [row], once=False))
+            repository.database.write(repository.record(context_of(call, repository.clock), rows, once=False))
         except DatabaseError as failure:
             _log.warning("refusal not journaled", extra={"transaction": call.transaction.number, "code": failure.code})
     _log.info("refused", extra={"transaction": call.transaction.number, "message_id": call.message_id, "rule": rules})

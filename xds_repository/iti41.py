@@ -21,14 +21,14 @@ from access_control.policy import Action, Target
 from access_control.refusal import refuse_access
 from ebrim import model as rim
 from ebrim.rs import write_registry_response
-from journal.rows import JournalRow
+from journal.rows import Attempt, JournalRow
 from soap.staging import FailedPart
 from soap.transaction import Body, Call, Transaction
 from xds_metadata.answers import REPOSITORY, check_count, check_schema, outcome_of, registry_errors
 from xds_metadata.errors import METADATA_ERROR, Finding, XdsFailure, errors
 from xds_metadata.model import Submission
 from xds_metadata.patients import key_of_text, patient_column
-from xds_metadata.registration import Effect, Registration, submission_digest
+from xds_metadata.registration import Effect, Registration, objects_of, submission_digest
 from xds_metadata.rules import judge_objects
 from xds_metadata.rules.values import PROVIDE
 from xds_repository.actor import Repository, refusal
@@ -155,10 +155,7 @@ def _register(
 ) -> tuple[Finding, ...]:
     digest = submission_digest(objects, [(key, staged.sha256) for key, staged in received.items()])
     owner = submission.submission_sets[0]
-    unique_ids = [e.unique_id or "" for e in submission.entries]
-    row = JournalRow(
-        patient_column(owner.patient_id), "provide", [("document", u) for u in unique_ids], decision, "Success", digest
-    )
+    row = JournalRow(patient_column(owner.patient_id), "provide", objects_of(submission), decision, "Success", digest)
     state = STORED if repository.registry.in_process else PENDING
     documents = [
         StoredDocument(
@@ -220,7 +217,12 @@ def _register_remotely(
 
 def refuse(repository: Repository, call: Call, error: Exception) -> Body | None:
     """The Failure that stands for what decode or handle raised."""
-    findings = refusal(repository, call, error, "provide")
+    request: Provided | None = call.request
+    attempt = Attempt("provide")
+    if request is not None:
+        patient = patient_column(request.submission.submission_sets[0].patient_id)
+        attempt = Attempt("provide", patient, objects_of(request.submission))
+    findings = refusal(repository, call, error, attempt)
     if findings is None:
         return None
     return Body((write_registry_response(registry_errors(findings, REPOSITORY)),), outcome="failure")

@@ -17,7 +17,7 @@ from access_control.from_call import context_of
 from access_control.policy import Action, Target
 from access_control.refusal import refuse_access
 from ebrim.rs import write_registry_response
-from journal.rows import JournalRow
+from journal.rows import Attempt, JournalRow
 from soap.transaction import Attachment, Body, Call, Transaction
 from xds_metadata.answers import REPOSITORY, check_schema, outcome_of, registry_errors
 from xds_metadata.errors import Finding, XdsFailure
@@ -60,17 +60,24 @@ def handle(repository: Repository, call: Call) -> Body:
     refuse_access(decision)
     findings: list[Finding] = []
     rows = _rows(repository, wanted)
-    found = [item for request in requests if (item := _find(repository, request, rows, findings)) is not None]
-    outcome = "Success" if not findings else "PartialSuccess" if found else "Failure"
+    looked_up = [(request, _find(repository, request, rows, findings)) for request in requests]
     patients = repository.registry.patients_of(wanted)
     digest = call.digest
     journaled = [
-        JournalRow(patient, "retrieve", (("document", request.unique_id),), decision, outcome, digest)
-        for request in requests
+        JournalRow(
+            patient, "retrieve", _objects(repository, request), decision, "Failure" if item is None else "Success", digest
+        )
+        for request, item in looked_up
         for patient in patients.get(request.unique_id) or ("",)
     ]
     repository.database.write_short(repository.record(ctx, journaled))
-    return encode(found, findings)
+    return encode([item for _, item in looked_up if item is not None], findings)
+
+
+def _objects(repository: Repository, request: DocumentRequest) -> tuple[tuple[str, str], ...]:
+    """A request as records name it: the repository where it is not ours."""
+    document = (("document", request.unique_id),)
+    return document if request.repository == repository.unique_id else (*document, ("repository", request.repository))
 
 
 def _rows(repository: Repository, unique_ids: Sequence[str]) -> dict[str, Any]:
@@ -143,7 +150,9 @@ def _media_type(mime_type: str) -> str:
 
 def refuse(repository: Repository, call: Call, error: Exception) -> Body | None:
     """The Failure that stands for what decode or handle raised."""
-    findings = refusal(repository, call, error, "retrieve")
+    requests: Sequence[DocumentRequest] = call.request or ()
+    attempts = [Attempt("retrieve", objects=_objects(repository, request)) for request in requests] or [Attempt("retrieve")]
+    findings = refusal(repository, call, error, *attempts)
     if findings is None:
         return None
     response = write_registry_response(registry_errors(findings, REPOSITORY))

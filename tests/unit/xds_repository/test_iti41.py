@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,9 @@ def test_a_document_is_stored_registered_and_journaled(side: RepositorySide) -> 
     assert slots["repositoryUniqueId"] == (samples.REPOSITORY,)
     assert side.blobs() == [row.sha256]
     assert side.left() == []
-    assert side.journal()[0] == ("provide", "Success", "allowed", f'[["document","{unique_id}"]]')
+    set_id = sent.submission.submission_sets[0].unique_id
+    objects = f'[["submission-set","{set_id}"],["document","{unique_id}"]]'
+    assert side.journal()[0] == ("provide", "Success", "allowed", objects)
 
 
 def test_success_tells_counters_so(side: RepositorySide) -> None:
@@ -222,7 +225,12 @@ def test_what_the_registry_refuses_leaves_no_row(side: RepositorySide) -> None:
     answer = side.provide(sent)
     assert answer.codes == ["UnresolvedReferenceException"]
     assert (side.rows(*sent.unique_ids), side.left()) == ({}, [])
-    assert side.journal() == [("provide", "Failure", "refused", "[]")]
+    ((action, outcome, decision, objects),) = side.journal()
+    assert (action, outcome, decision) == ("provide", "Failure", "refused")
+    assert json.loads(objects) == [
+        ["submission-set", sent.submission.submission_sets[0].unique_id],
+        ["document", entry.unique_id],
+    ]
 
 
 def test_an_unknown_patient_is_refused(database: Database, tmp_path: Path) -> None:

@@ -167,8 +167,8 @@ def test_the_journal_names_patient_and_document(side: RepositorySide) -> None:
     (one,) = side.accept(wire.deposit(PDF)).unique_ids
     side.retrieve(one, "1.2.3.4")
     assert set(side.journal()[1:]) == {
-        ("retrieve", "PartialSuccess", "allowed", f'[["document","{one}"]]'),
-        ("retrieve", "PartialSuccess", "allowed", '[["document","1.2.3.4"]]'),
+        ("retrieve", "Success", "allowed", f'[["document","{one}"]]'),
+        ("retrieve", "Failure", "allowed", '[["document","1.2.3.4"]]'),
     }
 
 
