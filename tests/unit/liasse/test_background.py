@@ -112,8 +112,13 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Node]]:
 
     yield begin
     for node in nodes:
-        node.process.kill()
-        node.process.wait()
+        if node.process.poll() is None:
+            node.process.terminate()
+        try:
+            node.process.wait(PATIENCE)
+        finally:
+            node.process.kill()
+            node.process.wait()
 
 
 def test_everything_that_readiness_names_is_well_after_the_start(start: Callable[..., Node]) -> None:
