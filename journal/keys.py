@@ -174,10 +174,10 @@ def save_key(path: Path, key: SealKey) -> None:
     """Write a new private key (mode 0600) and its public half beside it, durably. Raises SealKeyError where one exists."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.exists():
+            raise SealKeyError(f"{path} exists: a key of the journal is never written over")
         save_public_key(path.parent, key.public)
         _write(path, key.pem(), 0o600)
-    except FileExistsError:
-        raise SealKeyError(f"{path} exists: a key of the journal is never written over") from None
     except OSError as error:
         raise SealKeyError(f"{path}: {error.strerror}") from None
 
