@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, MutableMapping
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from typing import Any
 import structlog
 
 from liasse.answer import Answer, close_chunks, next_block, plain, render
+from liasse.front import front_address, front_certificate, refuse_claims
 from liasse.logs import log_line
 from liasse.reception import BodyLimits, Disconnected, Receive, Refusal, RequestBody, StageFactory, header_values
 from liasse.upload import Package, Service, charset, hold
@@ -143,6 +144,8 @@ class _Request:
         self._status = 0
         self._sent = 0
         self._body: RequestBody | None = None
+        self._certificate: bytes | None = None
+        self._address = self.peer or "local"
 
     @property
     def query(self) -> str:
@@ -160,7 +163,7 @@ class _Request:
         return RequestRecord(
             self.method,
             self.path if self.path in endpoints else "",
-            self.peer or "local",
+            self._address,
             self._status,
             self.outcome or (answer.outcome if answer else "failed"),
             self._body.received if self._body else 0,
@@ -189,6 +192,7 @@ class _Request:
 
     async def _serve(self) -> Answer:
         headers = header_values(self._scope["headers"])
+        self._from_front(headers)
         self._body = RequestBody(self._receive, self._announced(), self._service.limits.request_size)
         if headers.get(b"content-encoding", b"identity").lower() != b"identity":
             raise Refusal(415, "Content-Encoding: expected none", "content-encoding")
@@ -217,13 +221,22 @@ class _Request:
                 length = int(value)
         return length
 
+    def _from_front(self, headers: Mapping[bytes, bytes]) -> None:
+        """Who the client is: told by the front on the Unix socket, by the connection itself elsewhere."""
+        if self.peer is not None:
+            refuse_claims(self._scope["headers"])
+            state = self._scope.get("state") or {}
+            self._certificate = state.get("peer_certificate")
+        else:
+            self._certificate = front_certificate(headers)
+            self._address = front_address(headers) or "local"
+
     def _incoming(self, media_type: MediaType, *, mtom: bool) -> Incoming:
-        state = self._scope.get("state") or {}
         return Incoming(
             path=self.path,
             mtom=mtom,
-            peer=self.peer or "local",
-            certificate=state.get("peer_certificate"),
+            peer=self._address,
+            certificate=self._certificate,
             action_hint=media_type.parameters.get("action"),
             charset=None if mtom else charset(media_type),
         )

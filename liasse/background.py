@@ -66,13 +66,13 @@ class Duties:
     """Everything that the background process does, ready to use in this process. Durations in seconds.
 
     `renew_every`: between renewals of the lease; `lease_time`: how long the others may believe that it is held after one.
-    `on_message` judges a message of the feed and gives the answer; it may block. `gauges`: current values for the metrics.
+    `on_message` judges a message of the feed from an address and gives the answer; it may block. `gauges`: current values for the metrics.
     """
 
     lease: HeldLease
     renew_every: float
     lease_time: float
-    on_message: Callable[[bytes], bytes]
+    on_message: Callable[[bytes, str], bytes]
     feed_limits: FeedLimits
     jobs: Sequence[Job] = ()
     probes: Sequence[Probe] = ()
@@ -165,8 +165,8 @@ class _Background:
             else:
                 await self._pause(_RETRY)
 
-    async def _message(self, message: bytes) -> bytes:
-        return await self._in(self._pool, lambda: self._duties.on_message(message))
+    async def _message(self, message: bytes, peer: str) -> bytes:
+        return await self._in(self._pool, lambda: self._duties.on_message(message, peer))
 
     async def _in(self, pool: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(pool, work)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import ssl
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,9 @@ QUERY: Final = "urn:ihe:iti:2007:RegistryStoredQuery"
 RETRIEVE: Final = "urn:ihe:iti:2007:RetrieveDocumentSet"
 FIND_DOCUMENTS: Final = "urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d"
 GET_DOCUMENTS: Final = "urn:uuid:5c4f972b-d56b-40ac-a5fc-c8ca9b40b9d4"
+
+Sign = Callable[[str], bytes]
+"""Makes the serialised wsse:Security header of one message that concerns the patient (CX, empty for none)."""
 
 _CHUNK: Final = 262_144
 _READER: Final = Profile(
@@ -114,14 +118,23 @@ class Retrieved:
 class DocumentClient:
     """A document source and consumer. Safe for concurrent calls; connections are kept until `close`.
 
+    `tls` is used for https, with the client's certificate; `sign` makes the wsse:Security header of each message.
     Raises ExchangeFailed for an address that is no http or https URL.
     """
 
-    def __init__(self, endpoints: Endpoints, timeouts: Timeouts | None = None) -> None:
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        timeouts: Timeouts | None = None,
+        *,
+        tls: ssl.SSLContext | None = None,
+        sign: Sign | None = None,
+    ) -> None:
         self.endpoints = endpoints
+        self._sign = sign
         try:
-            self._registry = SoapClient(endpoints.registry, timeouts)
-            self._repository = SoapClient(endpoints.repository, timeouts)
+            self._registry = SoapClient(endpoints.registry, timeouts, tls=tls)
+            self._repository = SoapClient(endpoints.repository, timeouts, tls=tls)
         except AddressError as error:
             raise ExchangeFailed(str(error)) from error
 
@@ -138,7 +151,9 @@ class DocumentClient:
             for (_, content_id), each in zip(ids, documents, strict=True)
         )
         body = Body((write_provide_request(objects, ids),), attachments)
-        with self._exchange(self._repository, self.endpoints.repository, PROVIDE, body, mtom=True) as answer:
+        patient = next((each.patient_id for each in submission.submission_sets if each.patient_id), "")
+        where = self.endpoints.repository
+        with self._exchange(self._repository, where, PROVIDE, body, mtom=True, patient=patient) as answer:
             errors = read_registry_errors(answer.body)
             if read_status(answer.body) != "Success":
                 raise _refused(answer.body, errors, "the submission")
@@ -157,16 +172,19 @@ class DocumentClient:
         for name, time in (("From", wanted.created_from), ("To", wanted.created_to)):
             if time is not None:
                 slots.append(Slot(f"$XDSDocumentEntryCreationTime{name}", (time,)))
-        return self.query(FIND_DOCUMENTS, slots)
+        return self.query(FIND_DOCUMENTS, slots, patient)
 
-    def entries(self, unique_ids: Sequence[str]) -> tuple[DocumentEntry, ...]:
+    def entries(self, unique_ids: Sequence[str], patient: str = "") -> tuple[DocumentEntry, ...]:
         """The entries with these uniqueIds, whatever their status (ITI-18 GetDocuments). Raises ExchangeFailed."""
-        return self.query(GET_DOCUMENTS, [Slot("$XDSDocumentEntryUniqueId", (quoted_list(unique_ids),))])
+        return self.query(GET_DOCUMENTS, [Slot("$XDSDocumentEntryUniqueId", (quoted_list(unique_ids),))], patient)
 
-    def query(self, query_id: str, slots: Sequence[Slot]) -> tuple[DocumentEntry, ...]:
-        """The entries in the LeafClass answer to any stored query. Raises ExchangeFailed."""
+    def query(self, query_id: str, slots: Sequence[Slot], patient: str = "") -> tuple[DocumentEntry, ...]:
+        """The entries in the LeafClass answer to any stored query; `patient` is whom the assertion names.
+
+        Raises ExchangeFailed.
+        """
         body = Body((write_adhoc_query_request(AdhocQuery(query_id, "LeafClass", None, tuple(slots))),))
-        with self._exchange(self._registry, self.endpoints.registry, QUERY, body) as answer:
+        with self._exchange(self._registry, self.endpoints.registry, QUERY, body, patient=patient) as answer:
             if read_status(answer.body) not in ("Success", "PartialSuccess"):
                 raise _refused(answer.body, read_registry_errors(answer.body), "the query")
             objects = answer.body.find(REGISTRY_OBJECT_LIST)
@@ -187,7 +205,8 @@ class DocumentClient:
             return cast("BinaryIO", arrived[-1])
 
         body = Body((write_retrieve_request([request]),))
-        with self._exchange(self._repository, self.endpoints.repository, RETRIEVE, body, mtom=True, sink=sink) as answer:
+        where, patient = self.endpoints.repository, (expected.patient_id or "") if expected is not None else ""
+        with self._exchange(self._repository, where, RETRIEVE, body, mtom=True, sink=sink, patient=patient) as answer:
             errors = read_registry_errors(answer.body)
             found = answer.body.find(f"{{{XDS}}}DocumentResponse")
             if found is None:
@@ -214,10 +233,19 @@ class DocumentClient:
         self.close()
 
     def _exchange(
-        self, client: SoapClient, url: str, action: str, body: Body, *, mtom: bool = False, sink: PartSink = spool
+        self,
+        client: SoapClient,
+        url: str,
+        action: str,
+        body: Body,
+        *,
+        mtom: bool = False,
+        sink: PartSink = spool,
+        patient: str = "",
     ) -> Answer:
+        blocks = (self._sign(patient),) if self._sign is not None else ()
         try:
-            return client.call(action, body, mtom=mtom, sink=sink)
+            return client.call(action, body, mtom=mtom, sink=sink, blocks=blocks)
         except SoapFault as fault:
             raise ExchangeFailed(f"{url} refuses the message: {fault}") from fault
         except NotConnected as error:

@@ -12,15 +12,16 @@ from database.handle import Database
 from database.lease import TTL, Lease
 from database.schema import check_schema
 from liasse.admin import Probe
+from liasse.audited_feed import feed
+from liasse.auditing import Auditing
 from liasse.background import Duties, Job
 from liasse.sealing import seal_gauges, seal_probe
 from liasse.settings import FeedSettings, Settings
 from liasse.status import Status
 from liasse.supervisor import Child
 from liasse.wiring import file_store, wall_clock
-from xds_registry.iti8 import FeedDomain, answer
+from xds_registry.iti8 import FeedDomain
 from xds_registry.mllp import FeedLimits
-from xds_registry.patients import registrar
 from xds_repository.file_store import FileStore
 from xds_repository.store import StoreUnavailable
 
@@ -44,9 +45,13 @@ def build_duties(settings: Settings, jobs: Jobs = no_jobs) -> Callable[[Child], 
         store = file_store(settings)
         lease = Lease(database, "background")
         domain = FeedDomain(settings.affinity_domain.assigning_authorities)
-        register = registrar(database, wall_clock)
+        auditing = Auditing.of(settings, database, lease.guard, wall_clock)
+        if auditing is not None:
+            auditing.note("start")
 
         def close() -> None:
+            if auditing is not None:
+                auditing.note("stop")
             store.close()
             database.close()
 
@@ -54,16 +59,21 @@ def build_duties(settings: Settings, jobs: Jobs = no_jobs) -> Callable[[Child], 
             lease=lease,
             renew_every=TTL / 3,
             lease_time=TTL * 2 / 3,
-            on_message=lambda message: answer(message, domain, register),
+            on_message=feed(database, domain, wall_clock, audited=auditing is not None),
             feed_limits=feed_limits(settings.feed),
-            jobs=jobs(database, store, lease, child.status),
+            jobs=(*jobs(database, store, lease, child.status), *(() if auditing is None else (auditing.job(),))),
             probes=(
                 Probe("database", lambda: _database_works(database)),
                 Probe("documents", lambda: _store_works(store)),
                 Probe("free space", lambda: _space_is_left(store)),
                 seal_probe(settings, child.status),
+                *(() if auditing is None else (auditing.probe(),)),
             ),
-            gauges=lambda: {**_gauges(store), **seal_gauges(child.status)},
+            gauges=lambda: {
+                **_gauges(store),
+                **seal_gauges(child.status),
+                **({} if auditing is None else auditing.gauges()),
+            },
             close=close,
         )
 

@@ -15,10 +15,12 @@ from liasse.duties import Jobs
 from liasse.sealing import seal_job
 from liasse.settings import Settings
 from liasse.status import Status
+from liasse.trust import Authorities, fetch_lists
 from liasse.wiring import wall_clock
 from soap.connections import ClientError
 from xds_repository.file_store import FileStore
 from xds_repository.registry_client import RemoteRegistry, resolve_pending
+from xua.replay import forget_expired
 
 _log = logging.getLogger(__name__)
 
@@ -38,12 +40,31 @@ def instance_jobs(settings: Settings) -> Jobs:
             Job("seal the journal", settings.journal.seal_every, seal, everywhere=True),
             Job("forget message ids", FORGET_EVERY, lambda: _forget_message_ids(database, settings)),
         ]
+        if settings.tls.crl:
+            authorities = Authorities.of(settings)
+            made.append(
+                Job(
+                    "fetch revocation lists",
+                    settings.tls.crl_refresh,
+                    lambda: _fetch_lists(settings, authorities, database, lease),
+                )
+            )
+        if settings.assertions.anchors:
+            made.append(Job("forget used assertions", FORGET_EVERY, lambda: _forget_assertions(database)))
         url = settings.repository.registry
         if url:
             made.append(Job("resolve pending documents", RESOLVE_EVERY, _resolver(database, url, lease, settings)))
         return made
 
     return jobs
+
+
+def _fetch_lists(settings: Settings, authorities: Authorities, database: Database, lease: Lease) -> None:
+    fetch_lists(settings, authorities, database, wall_clock, lease.guard)
+
+
+def _forget_assertions(database: Database) -> None:
+    forget_expired(database, wall_clock())
 
 
 def _forget_message_ids(database: Database, settings: Settings) -> None:

@@ -242,4 +242,4 @@ def header_values(headers: Sequence[tuple[bytes, bytes]]) -> Mapping[bytes, byte
     return found
 
 
-_READ = frozenset({b"content-type", b"content-encoding"})
+_READ = frozenset({b"content-type", b"content-encoding", b"x-client-certificate", b"x-forwarded-for"})

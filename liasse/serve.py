@@ -13,6 +13,7 @@ from pathlib import Path
 import structlog
 
 from access_control.policy import UnknownPolicy
+from database.engine import open_database
 from database.errors import DatabaseError
 from liasse.background import background_main
 from liasse.doctor import run_doctor
@@ -24,12 +25,19 @@ from liasse.settings import Settings
 from liasse.settings_file import SettingsError, load_settings
 from liasse.storage import init_storage, is_new
 from liasse.supervisor import StartError, Supervisor
-from liasse.wiring import prepare
+from liasse.tls import TlsError, server_context
+from liasse.trust import fetch_lists
+from liasse.wiring import Ready, prepare, wall_clock
 from liasse.worker import worker_main
+from pki.errors import TrustError
 from xds_metadata.codes import CodesError
 from xds_repository.store import StoreError
+from xua.settings import AssertionSettingsError
 
 log = structlog.get_logger()
+
+_MISTAKES = (TrustError, TlsError, AssertionSettingsError)
+"""What the settings of callers may get wrong that only the files and packages show."""
 
 
 class Unfit(Exception):
@@ -50,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run(settings)
     except SettingsError as error:
         return _refuse(*error.problems)
-    except (Unfit, StartError, BindError, DatabaseError, StoreError, CodesError, UnknownPolicy) as error:
+    except (Unfit, StartError, BindError, DatabaseError, StoreError, CodesError, UnknownPolicy, *_MISTAKES) as error:
         return _refuse(*str(error).splitlines())
 
 
@@ -60,10 +68,20 @@ def run(settings: Settings) -> int:
     if unfit:
         raise Unfit("\n".join(unfit))
     ready = prepare(settings)
+    if settings.tls.certificate:
+        server_context(settings.tls)  # a pair that cannot be used is refused before anything is forked
     if is_new(settings):
         init_storage(settings)
         log.info("a new storage was made")
+    if settings.tls.crl:
+        _first_lists(settings, ready)
     return Supervisor(settings, worker_main(ready), background_main(build_duties(settings, instance_jobs(settings)))).run()
+
+
+def _first_lists(settings: Settings, ready: Ready) -> None:
+    """Workers find the revocation lists when they start; a list that cannot be had now is fetched by the background."""
+    with open_database(settings.storage.database_place, pool_size=1) as database:
+        fetch_lists(settings, ready.authorities, database, wall_clock)
 
 
 def _refuse(*reasons: str) -> int:

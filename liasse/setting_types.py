@@ -76,6 +76,20 @@ Seconds = Annotated[float, Field(gt=0)]
 OidText = Annotated[str, AfterValidator(read_oid)]
 Authorities = Annotated[tuple[Annotated[str, AfterValidator(read_authority)], ...], BeforeValidator(read_tuple)]
 Texts = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(read_texts)]
+
+
+def read_places(value: object, info: ValidationInfo) -> object:
+    """A list of URLs and files; files become absolute paths, everything is text."""
+    found = read_texts(value)
+    if not isinstance(found, tuple):
+        return found
+    return tuple(
+        each if not isinstance(each, str) or each.startswith(("http://", "https://")) else str(read_path(each, info))
+        for each in found
+    )
+
+
+Places = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(read_places)]
 FilePath = Annotated[Path, BeforeValidator(read_path)]
 FilePaths = Annotated[tuple[FilePath, ...], BeforeValidator(read_texts)]
 OptionalPath = Annotated[Path | None, BeforeValidator(read_path)]

@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from liasse.audit_settings import AuditTable
 from liasse.setting_types import (
     Authorities,
     Count,
@@ -27,6 +28,7 @@ from liasse.setting_types import (
     FilePaths,
     OidText,
     OptionalPath,
+    Places,
     Port,
     Seconds,
     Size,
@@ -87,6 +89,47 @@ class ServerSettings(Table):
         if value and not re.fullmatch(r"https?://[^/\s?#]+(/[^\s?#]*)?", value):
             raise ValueError("expected a URL that begins with http:// or https://, without query, or an empty text")
         return value
+
+
+class TlsSettings(Table):
+    """TLS on the clinical port, and what is asked of the certificates of clients, there or at the front."""
+
+    certificate: OptionalPath = Field(
+        default=None, description="PEM file of the server's certificate and its chain. Empty: no TLS on the clinical port."
+    )
+    key: OptionalPath = Field(
+        default=None, description="PEM file of its private key. Both are loaded again when they change."
+    )
+    client_ca: FilePaths = Field(
+        default=(),
+        description="PEM files of the authorities of client certificates, issuing ones included; several may be valid.",
+    )
+    client_certificate: Literal["required", "optional", "none"] = Field(
+        default="required", description="Whether a client must show a certificate. none and optional are for laboratories."
+    )
+    crl: Places = Field(
+        default=(),
+        description="Revocation lists, files or http(s) URLs, of the authorities that issue. Empty: none is asked.",
+    )
+    crl_refresh: Seconds = Field(default=300.0, le=900, description="Seconds between two looks for newer revocation lists.")
+    crl_grace: float = Field(
+        default=3600.0,
+        ge=0,
+        description="Seconds for which a list is used after its nextUpdate; then its certificates are refused.",
+    )
+    connection_age: Seconds = Field(
+        default=900.0, description="Seconds after which a connection is ended once it has answered."
+    )
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key: both are needed, or neither")
+        if self.certificate is not None and self.client_certificate != "none" and not self.client_ca:
+            raise ValueError('client_ca: the authorities of client certificates are needed, or client_certificate = "none"')
+        if self.crl and not self.client_ca:
+            raise ValueError("crl: revocation lists need client_ca, the authorities that sign them")
+        return self
 
 
 class AdminSettings(Table):
@@ -210,7 +253,7 @@ class JournalTable(Table):
     key: OptionalPath = Field(
         default=None,
         description="PEM file of the private key that seals, Ed25519 or P-256; public keys lie beside it. A new journal "
-        "makes one. Empty: journal/seal.pem in storage.directory; better on a disk that database administrators cannot read.",
+        "makes one. Empty: journal/seal.pem in storage.directory; better where database administrators cannot read it.",
     )
     seal_every: Seconds = Field(default=1.0, description="Seconds between two looks for rows to seal.")
     refuse_disclosure_after: float = Field(
@@ -298,6 +341,7 @@ class Settings(Table):
         default=86_400.0, description="Seconds for which the answer to a submission is kept for retries."
     )
     server: ServerSettings = Field(default_factory=ServerSettings)
+    tls: TlsSettings = Field(default_factory=TlsSettings)
     admin: AdminSettings = Field(default_factory=AdminSettings)
     storage: StorageSettings = Field(default_factory=StorageSettings)
     repository: RepositorySettings = Field(default_factory=RepositorySettings)
@@ -305,6 +349,7 @@ class Settings(Table):
     access: AccessSettings = Field(default_factory=AccessSettings)
     assertions: AssertionTable = Field(default_factory=AssertionTable)
     journal: JournalTable = Field(default_factory=JournalTable)
+    audit: AuditTable = Field(default_factory=AuditTable)
     feed: FeedSettings = Field(default_factory=FeedSettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
     log: LogSettings = Field(default_factory=LogSettings)
@@ -316,6 +361,22 @@ class Settings(Table):
                 f"access.policy = {self.access.policy!r} needs the registry of this instance: empty repository.registry"
             )
         return self
+
+    @model_validator(mode="after")
+    def _assertions_can_be_checked(self) -> Self:
+        asked = self.assertions
+        if asked.required and not asked.anchors:
+            raise ValueError("assertions.required = true needs assertions.anchors, the authorities of those who sign")
+        if asked.anchors and "xua" in asked.kinds and not self.audience:
+            raise ValueError(
+                'assertions.kinds: xua needs assertions.audience or server.public_url; without XUA: kinds = ["vihf"]'
+            )
+        return self
+
+    @property
+    def audience(self) -> tuple[str, ...]:
+        """The audiences under which this server is addressed."""
+        return self.assertions.audience or ((self.server.public_url,) if self.server.public_url else ())
 
     @property
     def seal_key(self) -> Path:
@@ -334,12 +395,21 @@ class Settings(Table):
     def cautions(self) -> list[str]:
         """What an operator should know about these choices before patients' data comes in, one sentence each."""
         found = []
+        if not self.assertions.required:
+            found.append("assertions.required = false: callers are not asked who they are; for laboratories only")
+        if self.tls.certificate and self.tls.client_certificate != "required":
+            found.append(f"tls.client_certificate = {self.tls.client_certificate}: systems without a certificate are served")
+        if self.tls.client_ca and not self.tls.crl:
+            found.append("tls.crl: no revocation list is configured, a stolen key is accepted until its certificate ends")
+        if self.assertions.legacy:
+            found.append("assertions.legacy = true: SHA-1 signatures are accepted, which can be forged")
         if self.access.policy == "open":
             found.append("access.policy = open: every peer that reaches the server reads and writes everything")
-        if not (self.server.unix_socket or _is_loopback(self.server.host)):
+        if not (self.server.unix_socket or _is_loopback(self.server.host) or self.tls.certificate):
             found.append(f"server.host = {self.server.host}: messages travel in clear on the network")
         if not _is_loopback(self.feed.host):
             found.append(f"feed.host = {self.feed.host}: anybody who reaches it makes patients known")
+        found += self.audit.cautions()
         if self.affinity_domain.patients == "any":
             found.append("affinity_domain.patients = any: a mistyped patient id is accepted")
         if self.repository.unique_id == DEFAULT_REPOSITORY_ID:

@@ -6,19 +6,24 @@ import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from access_control.policy import AccessPolicy, load_policy
 from database.engine import open_database
 from database.handle import Database
 from database.schema import check_schema
+from journal.rows import Record
 from liasse.app import AsgiApp, RequestRecord, create_app
+from liasse.audit_trail import AuditedRegistry, audit_trail
+from liasse.authentication import Authentication, FaultJournal
 from liasse.local_registry import LocalRegistry
 from liasse.pages import Pages, SitePages
 from liasse.reception import BodyLimits
+from liasse.recording import Recorder
 from liasse.settings import Settings
 from liasse.status import Status
 from liasse.threads import MessageThreads
+from liasse.trust import Authorities, LiveTrust
 from schemas.paths import MESSAGES, schema_files
 from soap.transaction import StagedPart, Transaction
 from soap.transport import Server
@@ -36,6 +41,11 @@ from xds_repository.ports import RegistryPort
 from xds_repository.registry_client import RemoteRegistry
 from xmlsafe.parse import thread_should_end
 from xmlsafe.schema import Schema
+from xua.kinds import load_kinds
+from xua.kinds.kind import AssertionKind
+from xua.replay import ReplayStore
+from xua.settings import AssertionSettings
+from xua.verify import Verifier
 
 
 def wall_clock() -> int:
@@ -52,6 +62,8 @@ class Actors:
     store: FileStore
     registry: Registry
     repository: Repository
+    trust: LiveTrust
+    record: Record
 
     def transactions(self) -> tuple[Transaction, ...]:
         """Every transaction served. A registry behind a URL is not served here."""
@@ -75,14 +87,24 @@ class Ready:
     codes: CodeSets
     schema: Schema
     policy: AccessPolicy
+    authorities: Authorities = field(default_factory=Authorities)
+    kinds: tuple[AssertionKind, ...] = ()
 
 
 def prepare(settings: Settings) -> Ready:
-    """Load profile, codes, schemas and policy. Raises the loaders' own errors: all are faults of the configuration."""
+    """Load profile, codes, schemas, policy and authorities. Raises the loaders' own errors: faults of the configuration."""
     name = settings.affinity_domain.codes or ("dmp" if settings.profile == "dmp" else "any")
     schema = Schema(schema_files(MESSAGES))
     schema.prepare()  # before workers are forked: the first refusal of a worker must not pay for it
-    return Ready(settings, PROFILES[settings.profile], load_codes(name), schema, load_policy(settings.access.policy))
+    return Ready(
+        settings,
+        PROFILES[settings.profile],
+        load_codes(name),
+        schema,
+        load_policy(settings.access.policy),
+        Authorities.of(settings),
+        load_kinds(settings.assertions.kinds) if settings.assertions.anchors else (),
+    )
 
 
 def file_store(settings: Settings) -> FileStore:
@@ -93,13 +115,20 @@ def file_store(settings: Settings) -> FileStore:
     return FileStore(directory, free_space=limits.low_water(shutil.disk_usage(directory).total))
 
 
-def open_actors(ready: Ready, clock: Callable[[], int] = wall_clock) -> Actors:
-    """Open database and store and build the actors. Raises DatabaseError, SchemaMismatch, StoreError."""
+def open_actors(
+    ready: Ready, clock: Callable[[], int] = wall_clock, sealing_is_late: Callable[[], bool] = lambda: False
+) -> Actors:
+    """Open database and store and build the actors. `sealing_is_late` stops disclosure.
+
+    Raises DatabaseError, SchemaMismatch, StoreError.
+    """
     settings = ready.settings
     database = open_database(settings.storage.database_place)
     check_schema(database)
     store = file_store(settings)
     store.start()
+    trail = audit_trail(settings)
+    record = Recorder(trail, _message_ids_kept(settings), sealing_is_late)
     registry = Registry(
         database=database,
         policy=ready.policy,
@@ -109,10 +138,13 @@ def open_actors(ready: Ready, clock: Callable[[], int] = wall_clock) -> Actors:
         settings=_registry_settings(settings),
         clock=clock,
         selector=Selector(database),
+        record=record,
     )
     port: RegistryPort = LocalRegistry.of(registry)
     if settings.repository.registry:
         port = RemoteRegistry(settings.repository.registry)
+        if trail is not None:
+            port = AuditedRegistry(port, settings.repository.registry, trail, database)
     repository = Repository(
         unique_id=settings.repository.unique_id,
         database=database,
@@ -125,8 +157,16 @@ def open_actors(ready: Ready, clock: Callable[[], int] = wall_clock) -> Actors:
         clock=clock,
         find_one=database.prepare(ONE_DOCUMENT),
         content_check=content_check(settings.repository.content_check),
+        record=record,
     )
-    return Actors(settings, database, store, registry, repository)
+    trust = LiveTrust(settings, ready.authorities, database, clock)
+    return Actors(settings, database, store, registry, repository, trust, record)
+
+
+def _message_ids_kept(settings: Settings) -> int:
+    """Microseconds; a MessageID is judged only where callers are proved."""
+    asked = settings.assertions
+    return int((asked.max_age + asked.skew) * 1_000_000) if asked.required else 0
 
 
 def _registry_settings(settings: Settings) -> RegistrySettings:
@@ -151,8 +191,31 @@ class _Stages:
 
 
 def soap_server(actors: Actors, ready: Ready) -> Server:
-    """The SOAP layer over the actors."""
-    return Server(actors.transactions(), tolerances=ready.profile.wire)
+    """The SOAP layer over the actors. Raises AssertionSettingsError."""
+    clock = actors.registry.clock
+    asked = ready.settings.assertions
+    verifier = None
+    if ready.kinds:
+        settings = AssertionSettings(
+            required=asked.required,
+            kinds=asked.kinds,
+            anchors=asked.anchors,
+            audience=ready.settings.audience,
+            roles=asked.roles,
+            purposes=asked.purposes,
+            authn_contexts=asked.authn_contexts,
+            max_age=asked.max_age,
+            skew=asked.skew,
+            legacy=asked.legacy,
+            one_time=asked.one_time,
+        )
+        verifier = Verifier(actors.trust, settings, ready.kinds, ReplayStore(actors.database), clock)
+    return Server(
+        actors.transactions(),
+        tolerances=ready.profile.wire,
+        authenticate=Authentication(clock, actors.trust, verifier, asked.required),
+        on_fault=FaultJournal(actors.database, actors.record, clock),
+    )
 
 
 def build_app(

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import socket
 from dataclasses import replace
 
 from liasse.app import RequestRecord
 from liasse.metrics import OUTCOMES, TRANSACTIONS, Metrics
-from liasse.settings import ServerSettings
+from liasse.sealing import sealing_is_late
+from liasse.settings import Settings
 from liasse.supervisor import Child, Main
+from liasse.tls import ServerKey, server_context
+from liasse.trust import Watch
 from liasse.wiring import Ready, build_app, open_actors
 from soap.http import CutReason, HttpLimits, Server
 
 
-def http_limits(server: ServerSettings) -> HttpLimits:
+def http_limits(settings: Settings) -> HttpLimits:
     """What a peer may do before anything it sends is understood."""
+    server = settings.server
     return HttpLimits(
         connections=server.connections,
         connections_per_address=server.connections_per_address,
@@ -24,6 +29,7 @@ def http_limits(server: ServerSettings) -> HttpLimits:
         minimum_rate=server.minimum_rate,
         minimum_rate_grace=server.minimum_rate_grace,
         keep_alive=server.keep_alive,
+        connection_age=settings.tls.connection_age if settings.tls.certificate else math.inf,
     )
 
 
@@ -43,8 +49,12 @@ def worker_main(ready: Ready) -> Main:
     """The body of a worker for `supervisor.Supervisor`."""
 
     def run(child: Child) -> None:
-        actors = open_actors(ready)
+        settings = ready.settings
+        actors = open_actors(ready, sealing_is_late=sealing_is_late(settings, child.status))
+        tls = server_context(settings.tls) if settings.tls.certificate and settings.server.unix_socket is None else None
+        watch = Watch(actors.trust, ServerKey(settings.tls, tls))
         try:
+            watch.start()
             app = build_app(
                 actors,
                 _at(ready, child.listeners.clinical),
@@ -53,7 +63,8 @@ def worker_main(ready: Ready) -> Main:
             )
             server = _BeatingServer(
                 app,
-                http_limits(ready.settings.server),
+                http_limits(settings),
+                tls=tls,
                 drain_timeout=ready.settings.server.drain_timeout,
                 on_cut=lambda reason: _count_cut(child.metrics, reason),
                 on_started=lambda: child.status.worker_serving(child.slot),
@@ -61,6 +72,7 @@ def worker_main(ready: Ready) -> Main:
             server.child = child
             server.run(sockets=[child.listeners.clinical])
         finally:
+            watch.stop()
             actors.close()
 
     return run

@@ -19,7 +19,14 @@ from pki.rules import KINDS, KindRules
 
 Kind = Literal["person", "structure", "other"]
 
-UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, CryptographyDeprecationWarning)
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    CryptographyDeprecationWarning,
+)
 """What the library raises on certificates that it cannot read."""
 
 MAX_CERTIFICATE = 16_384

@@ -28,8 +28,8 @@ def store_list(
 ) -> RevocationList:
     """Judge a list that was fetched and put it in the place of the one before.
 
-    `guard` is run in the same write. Raises RevocationRefused, also (not-newer) for a list that is not newer than the stored
-    one; DatabaseError.
+    `guard` is run in the same write. Raises RevocationRefused, also (unchanged) for the stored list itself and (not-newer)
+    for another that is not newer; DatabaseError.
     """
     found = judge_list(data, authorities, at)
     key = _key(found)
@@ -45,7 +45,8 @@ def store_list(
         guard(connection)
         before = connection.execute(select(_t.this_update).where(_t.authority == key)).scalar_one_or_none()
         if before is not None and before >= values["this_update"]:
-            return int(before)
+            same = connection.execute(select(_t.data).where(_t.authority == key)).scalar_one()
+            return -1 if same == data else int(before)
         version = connection.execute(select(func.coalesce(func.max(_t.version), 0) + 1)).scalar_one()
         row: dict[str, Any] = {**values, "version": version}
         if before is None:
@@ -55,6 +56,8 @@ def store_list(
         return None
 
     before = database.write(write)
+    if before == -1:
+        raise RevocationRefused("unchanged", "it is the list in use")
     if before is not None:
         in_use = _EPOCH + timedelta(microseconds=before)
         raise RevocationRefused(

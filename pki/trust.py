@@ -167,10 +167,12 @@ class Trust:
                 except CertificateRefused as refused:
                     complaint = complaint or refused
                     continue
-                if issuer in anchors:
-                    return (*chain, issuer)
-                if len(chain) < self._rules.keys.max_authorities and (found := climb((*chain, issuer))):
-                    return found
+                longer = (*chain, issuer)
+                further = None
+                if len(chain) < self._rules.keys.max_authorities and issuer.subject != issuer.issuer:
+                    further = climb(longer)  # an issuing authority that is trusted may still have been revoked by its own
+                if further or issuer in anchors:
+                    return further or longer
             return None
 
         found = climb((leaf,))

@@ -54,9 +54,9 @@ class Fault(Exception):
     """A SOAP fault to be sent.
 
     `subcode` is outermost first; `reason` is in `language` and may quote the request; `detail` is serialised XML in which
-    the prefixes soap and wsa are declared; `not_understood` names the header blocks of a MustUnderstand fault; `soap11` asks for
-    an envelope of SOAP 1.1, which only a VersionMismatch needs. `status` is the HTTP status. `rule` says which of our rules
-    refused; it is for the journal and never sent.
+    the prefixes soap and wsa are declared; `not_understood` names the header blocks of a MustUnderstand fault; `soap11`
+    asks for an envelope of SOAP 1.1, which only a VersionMismatch needs. `status` is the HTTP status. `rule` says which of
+    our rules refused; it is for the journal and never sent.
 
     Source: SOAP 1.2 part 1, section 5.4.
     """

@@ -55,7 +55,8 @@ class HttpLimits:
 
     `header_timeout` also bounds a TLS handshake. A body must keep `minimum_rate` (bytes per second) after
     `minimum_rate_grace`; what it is ahead counts, up to `body_idle_timeout` of silence. `answer_idle_timeout` is how long a
-    client may take nothing of an answer. Addresses of IPv6 count by their /64; a Unix socket is not counted.
+    client may take nothing of an answer. A connection older than `connection_age` is ended once it has answered. Addresses
+    of IPv6 count by their /64; a Unix socket is not counted.
     """
 
     connections: int = 2000
@@ -67,6 +68,7 @@ class HttpLimits:
     minimum_rate_grace: float = 10.0
     answer_idle_timeout: float = 60.0
     keep_alive: float = 15.0
+    connection_age: float = math.inf
 
 
 class _Phase(Enum):
@@ -132,6 +134,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._counted: str | None = None
         self._certificate: bytes | None = None
         self._phase = _Phase.HEADER
+        self._born = self.loop.time()
         self._since = self._checked = self.loop.time()
         self._header_bytes = 0
         self._without_progress = 0
@@ -253,7 +256,9 @@ class HttpProtocol(HttpToolsProtocol):
             self.server_state.default_headers,
             asyncio.Event(),
             self.expect_100_continue,
-            version != "1.0" and self.parser.should_keep_alive(),
+            version != "1.0"
+            and self.parser.should_keep_alive()
+            and self.loop.time() - self._born < self._limits.connection_age,
             self.on_response_complete,
         )
 

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -42,11 +43,12 @@ class RunningServer:
     address: str
     feed_address: str
     admin_address: str
+    tls: ssl.SSLContext | None = None
 
     @property
     def base_url(self) -> str:
-        """http://host:port of the clinical listener."""
-        return f"http://{self.address}"
+        """http://host:port of the clinical listener, https with TLS."""
+        return f"http{'s' if self.tls else ''}://{self.address}"
 
     @property
     def registry_url(self) -> str:
@@ -120,8 +122,11 @@ def command(name: str) -> list[str]:
     return [sys.executable, "-m", "liasse.cli", name]
 
 
-def start(config: Path, env: Mapping[str, str] | None = None) -> RunningServer:
-    """Start `liasse serve` in a process group of its own and wait for /health 200. The log is appended to."""
+def start(config: Path, env: Mapping[str, str] | None = None, tls: ssl.SSLContext | None = None) -> RunningServer:
+    """Start `liasse serve` in a process group of its own and wait for /health 200. The log is appended to.
+
+    `tls` is a context with which this server can be asked, for one that speaks TLS.
+    """
     directory = config.parent
     log = _log_file(directory)
     seen = log.stat().st_size if log.exists() else 0
@@ -137,7 +142,7 @@ def start(config: Path, env: Mapping[str, str] | None = None) -> RunningServer:
         )
     try:
         addresses = _wait_for_addresses(process, log, seen)
-        server = RunningServer(directory, config, process, *addresses)
+        server = RunningServer(directory, config, process, *addresses, tls=tls)
         if not addresses[0].startswith("/"):
             _wait_for_health(server)
     except BaseException:
@@ -148,11 +153,13 @@ def start(config: Path, env: Mapping[str, str] | None = None) -> RunningServer:
 
 
 @contextlib.contextmanager
-def running(directory: Path, overrides: Mapping[str, Any] | None = None) -> Iterator[RunningServer]:
+def running(
+    directory: Path, overrides: Mapping[str, Any] | None = None, tls: ssl.SSLContext | None = None
+) -> Iterator[RunningServer]:
     """A fresh server in `directory` for the length of the block; killed at its end if it was not stopped."""
     config = write_config(directory, overrides)
     init(config)
-    server = start(config)
+    server = start(config, tls=tls)
     try:
         yield server
     finally:
@@ -180,6 +187,8 @@ def to_toml(values: Mapping[str, Any]) -> str:
 
 
 def _value(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_value(each) for each in value) + "]"
     return json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)
 
 
@@ -209,7 +218,7 @@ def _wait_for_health(server: RunningServer) -> None:
         if server.process.poll() is not None:
             raise AssertionError(f"the server ended with {server.process.returncode}:\n{server.log_text()[-4000:]}")
         try:
-            with urllib.request.urlopen(f"{server.base_url}/health", timeout=5) as answer:
+            with urllib.request.urlopen(f"{server.base_url}/health", timeout=5, context=server.tls) as answer:
                 if answer.status == 200:
                     return
         except urllib.error.HTTPError as error:

@@ -5,29 +5,23 @@ The server's whole output and every file of its folder are searched afterwards.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import socket
 import sqlite3
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
 from liasse.settings import DEFAULT_REPOSITORY_ID
 from tests import samples
 from tests.e2e import wire
+from tests.e2e.sentinel import CDA, NAME, OID, PATIENT, PERSON, check, clean, deposit, register, sentinels
 from tests.e2e.server import RunningServer, running
-from tests.e2e.wire import REGISTRY, REPOSITORY, Message, Seen, package, part, root_part
+from tests.e2e.wire import REGISTRY, REPOSITORY, Message, package, part, root_part
 from xds_metadata import associations as types
 from xds_metadata.model import Code
-
-NAME = "Zquxsentinel"
-SENTINELS = (NAME, NAME.upper(), "7qx99042sentinel", "1.2.250.1.999.424242424")
-PATIENT = f"7qx99042sentinel^^^&{samples.AUTHORITY}&ISO"
-PERSON = f"899700000001^{NAME}^Anne^^^^^^&1.2.250.1.71.4.2.1&ISO"
-OID = "1.2.250.1.999.424242424"
-INFO = (f"PID-5|{NAME}^Anne^^^^^L", f"PID-3|{PATIENT}", "PID-7|19480229")
-CDA = f"<ClinicalDocument><name>{NAME}</name></ClinicalDocument>".encode()
+from xds_registry.stored_queries import QUERIES
 
 
 @pytest.fixture(scope="module")
@@ -43,45 +37,60 @@ def talkative(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServe
         yield started
 
 
-def deposit(number: int, data: bytes = CDA, **changes: object) -> wire.Deposit:
-    """A deposit full of the person."""
-    return wire.deposit(
-        data,
-        **{
-            "mime_type": "text/xml",
-            "unique_id": f"{OID}.{number}^{NAME}",
-            "patient_id": PATIENT,
-            "source_patient_id": PATIENT,
-            "source_patient_info": INFO,
-            "title": NAME,
-            "comments": NAME,
-            "authors": (samples.author(PERSON),),
-            "legal_authenticator": PERSON,
-            "uri": f"{NAME}.xml",
-            **changes,
-        },
-    )
-
-
-def register(**changes: object) -> Message:
-    entry = samples.entry(
-        patient_id=PATIENT, title=NAME, source_patient_info=INFO, authors=(samples.author(PERSON),), **changes
-    )
-    return wire.register(samples.submission(entry))
-
-
-def check(server: RunningServer, message: Message, verdict: str) -> Seen:
-    seen = wire.send(server, message)
-    assert seen.verdict == verdict, seen.text
-    return seen
-
-
 def successes(server: RunningServer) -> None:
     check(server, deposit(1).message(), "Success")
     check(server, register(), "Success")
     check(server, wire.find_documents(PATIENT, ("$XDSDocumentEntryAuthorPerson", f"('%{NAME}%')")), "Success")
     check(server, wire.query("GetDocuments", ("$XDSDocumentEntryUniqueId", f"('{OID}.1^{NAME}')")), "Success")
     check(server, wire.retrieve(DEFAULT_REPOSITORY_ID, f"{OID}.1^{NAME}"), "Success")
+
+
+def every_stored_query(server: RunningServer) -> None:
+    """Each parameter of each query with values of the person, well written and not."""
+    seen = set()
+    for found in QUERIES.values():
+        patient = next((each.name for each in found.parameters if each.name.endswith("atientId")), None)
+        others = [each.name for each in found.parameters if each.name != patient]
+        told = [(patient, f"'{PATIENT}'")] if patient else []
+        for value in (f"('{NAME}')", f"'{NAME}'", f"('{NAME}^^{NAME}')", NAME, f"('{NAME}", "20260101"):
+            for name in others:
+                seen.add(wire.send(server, wire.query(found.id, *told, (name, value))).verdict)
+            seen.add(wire.send(server, wire.query(found.id, *told, *((name, value) for name in others))).verdict)
+    assert {"Success", "Failure XDSRegistryError", "Failure XDSStoredQueryParamNumber"} <= seen, seen
+    assert all(verdict.startswith(("Success", "Failure ")) for verdict in seen), seen
+
+
+def other_forms(server: RunningServer) -> None:
+    """Simple SOAP with the document inside; a folder; a replacement and an addendum."""
+    sent = deposit(20, b"<a>" + CDA + b"</a>").submission
+    inline = (sent.entries[0].entry_uuid, base64.b64encode(b"<a>" + CDA + b"</a>").decode())
+    check(server, wire.simple(REPOSITORY, wire.envelope(wire.PROVIDE, wire.provide_body(sent, inline))), "Success")
+    spoiled = (deposit(21).submission, (sent.entries[0].entry_uuid, f"{NAME}!"))
+    seen = wire.send(server, wire.simple(REPOSITORY, wire.envelope(wire.PROVIDE, wire.provide_body(*spoiled))))
+    assert seen.verdict.startswith(("fault Sender", "Failure ")), seen.text
+    folder = samples.folder(patient_id=PATIENT, title=NAME, comments=NAME, codes=(Code(NAME, NAME, NAME),))
+    owner = samples.submission_set(patient_id=PATIENT, title=NAME, comments=NAME, authors=(samples.author(PERSON),))
+    entry = samples.entry(patient_id=PATIENT, title=NAME)
+    link = samples.link(types.HAS_MEMBER, folder.entry_uuid, entry.entry_uuid)
+    check(server, wire.register(samples.submission(entry, owner=owner, folders=[folder], links=[link])), "Success")
+    query = wire.query("GetDocuments", ("$XDSDocumentEntryUniqueId", f"('{OID}.20^{NAME}')"))
+    (old,) = check(server, query, "Success").answer.of_kind("document")
+    for kind in (types.RPLC, types.APND):
+        entry = samples.entry(patient_id=PATIENT, title=NAME)
+        value = samples.submission(entry, links=[samples.link(kind, entry.entry_uuid, old.id)])
+        seen = wire.send(server, wire.register(value))
+        assert seen.verdict in ("Success", "Failure XDSRegistryDeprecatedDocumentError"), seen.text
+
+
+def operators_pages(server: RunningServer) -> None:
+    """Readiness and metrics, asked with the name, say nothing of it."""
+    host, port = server.admin_address.rsplit(":", 1)
+    for path in ("/metrics", "/health/ready", "/health/live", f"/{NAME}", f"/metrics?{NAME}"):
+        with socket.create_connection((host, int(port)), 20) as connection:
+            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {NAME}\r\n\r\n".encode())
+            answer = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+        assert answer.startswith(b"HTTP/1.1 ")
+        assert sentinels(answer.decode()) == []
 
 
 def refusals(server: RunningServer) -> None:
@@ -160,6 +169,12 @@ def other_requests(server: RunningServer) -> None:
     check(server, wire.simple(f"/registry/{NAME}", NAME.encode()), "HTTP 404")
     check(server, wire.simple(REGISTRY, NAME.encode() * 200_000), "HTTP 413")
     check(server, wire.simple(REGISTRY, CDA, wire.SOAP_TYPE, (f"Content-Encoding: {NAME}",)), "HTTP 415")
+    head = f"POST {REGISTRY} HTTP/1.1\r\nHost: {NAME}\r\nContent-Type: {wire.SOAP_TYPE}\r\n"
+    long = "".join(f"X-{NAME}-{number}: {NAME * 50}\r\n" for number in range(60))
+    h2c = f"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: {NAME}\r\nHTTP2-Settings: {NAME}\r\nContent-Length: 1\r\n\r\n<"
+    chunked = f"Transfer-Encoding: chunked\r\n\r\n5;{NAME}\r\n<{NAME[:4]}\r\n0\r\nX-{NAME}: {NAME}\r\n\r\n"
+    for rest in (f"{long}\r\n", h2c, chunked, f"Expect: {NAME}\r\nContent-Length: 1\r\n\r\n<"):
+        wire.send_raw(server, (head + rest).encode())
     for junk in (f"{NAME} / HTTP/1.1\r\n\r\n", f"POST /registry HTTP/1.1\r\n{NAME}\r\n\r\n", f"{NAME}\r\n\r\n"):
         wire.send_raw(server, junk.encode())
 
@@ -226,12 +241,16 @@ def announced(data: bytes) -> int:
 
 PATHS: tuple[Callable[[RunningServer], None], ...] = (
     successes,
+    every_stored_query,
+    other_forms,
     refusals,
     faults,
     packages,
     other_requests,
     patient_feed,
+    operators_pages,
     damage,
+    operators_pages,
 )
 
 
@@ -245,21 +264,3 @@ def test_the_sentinel_is_nowhere_but_in_the_store(talkative: RunningServer) -> N
     for expected in ('"refused"', '"level": "debug"', '"truncated POST /repository"', '"level": "error"'):
         assert expected in log
     assert wire.staged(talkative) == []
-
-
-def clean(after: str, server: RunningServer) -> None:
-    """Every file of the server's folder but database and documents."""
-    kept = {server.data / "blobs", server.data / "quarantine"}
-    searched = 0
-    for path in (p for p in server.directory.rglob("*") if p.is_file()):
-        if kept.intersection(path.parents) or path.name.startswith("liasse.sqlite"):
-            continue
-        searched += 1
-        assert sentinels_in(path) == [], (after, path.name)
-    assert searched >= 2
-
-
-def sentinels_in(path: Path) -> list[str]:
-    """The lines of a file that hold a sentinel, in any case."""
-    lines = path.read_bytes().decode("utf-8", "replace").splitlines()
-    return [line for line in lines if any(each.lower() in line.lower() for each in SENTINELS)]

@@ -305,7 +305,7 @@ def rows(server: RunningServer) -> dict[str, int]:
         names = [
             name
             for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
-            if not name.startswith(("sqlite_", "journal", "lease", "alembic"))
+            if not name.startswith(("sqlite_", "journal", "lease", "alembic", "audit", "assertion"))
         ]
         return {name: database.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in names}
 

@@ -1,0 +1,137 @@
+"""Who calls: a TLS client certificate and a signed assertion become a Subject, or the call is refused.
+
+Runs as soon as the root part of a message is there, before its body is decoded and before further parts are read. What the
+sender is told is one of a few sentences; the reason goes to the security log and to the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import structlog
+
+from access_control.decision import Decision
+from access_control.from_call import context_of
+from access_control.subject import ANONYMOUS, Subject
+from database.errors import DatabaseError
+from database.handle import Database
+from journal.rows import JournalRow, Record
+from liasse.logs import SECURITY_LOG
+from liasse.trust import LiveTrust, utc
+from pki.errors import CertificateRefused
+from pki.identity import CertificateIdentity
+from pki.rules import Purpose
+from soap.faults import Fault, FaultCode, QName
+from soap.transaction import Call
+from xmlsafe.namespaces import WSSE
+from xua.refusal import AssertionRefused
+from xua.verify import Verifier
+
+log = structlog.get_logger()
+
+ACTIONS: Final = {"ITI-18": "query", "ITI-41": "provide", "ITI-42": "register", "ITI-43": "retrieve"}
+"""What a transaction does, as the journal names it."""
+
+
+@dataclass(frozen=True)
+class Authentication:
+    """The server's `authenticate`. `clock` gives microseconds since 1970 UTC.
+
+    `trust` judges client certificates, where the settings name authorities for them.
+    `verifier` checks assertions, None where no kind of them is accepted; `required` refuses messages without one.
+    """
+
+    clock: Callable[[], int]
+    trust: LiveTrust
+    verifier: Verifier | None
+    required: bool
+
+    def __call__(self, call: Call) -> Subject:
+        """The caller of a dispatched message. Raises Fault."""
+        peer = self._peer(call)
+        if self.verifier is None or (call.security is None and not self.required):
+            return _certificate_holder(peer)
+        try:
+            verified = self.verifier.verify(call.security, call.message, peer)
+        except AssertionRefused as refused:
+            raise _fault(call, refused) from None
+        return replace(verified.subject, certificate=peer.fingerprint) if peer is not None else verified.subject
+
+    def _peer(self, call: Call) -> CertificateIdentity | None:
+        """The holder of the client certificate, which is judged anew for each message: it may have been revoked."""
+        der = call.incoming.certificate
+        if der is None or not self.trust.asks_clients:
+            return None
+        try:
+            return self.trust.check(der, (), Purpose.TLS_CLIENT, utc(self.clock())).identity
+        except CertificateRefused as refused:
+            _log(call, f"certificate-{refused.reason}", refused.text)
+            raise Fault(
+                FaultCode.SENDER,
+                "The caller could not be authenticated",
+                QName(WSSE, "FailedAuthentication"),
+                rule=f"tls-certificate-{refused.reason}",
+            ) from None
+
+
+def _certificate_holder(peer: CertificateIdentity | None) -> Subject:
+    if peer is None:
+        return ANONYMOUS
+    name = peer.holder or peer.common_name or peer.dn
+    return Subject(name, issuer=peer.issuer_dn, proof_level="certificate", certificate=peer.fingerprint)
+
+
+def _fault(call: Call, refused: AssertionRefused) -> Fault:
+    _log(call, refused.reason, refused.text)
+    public = refused.public
+    return Fault(
+        FaultCode.SENDER,
+        public.text,
+        QName(public.namespace, public.local),
+        rule=f"assertion-{refused.reason}",
+        language=public.language,
+    )
+
+
+def _log(call: Call, reason: str, text: str) -> None:
+    """The security log: a precise reason, nothing of a patient."""
+    log.warning(
+        "a caller was refused",
+        logger=SECURITY_LOG,
+        rule=reason,
+        detail=text,
+        transaction=call.transaction.number,
+        message_id=call.message_id,
+        peer=call.incoming.peer,
+    )
+
+
+@dataclass(frozen=True)
+class FaultJournal:
+    """The server's `on_fault`: one journal row for a message that was answered with a fault.
+
+    A fault discloses nothing: it is sent even when its row cannot be written.
+    """
+
+    database: Database
+    record: Record
+    clock: Callable[[], int]
+
+    def __call__(self, call: Call, fault: Fault) -> None:
+        """Write the row of `fault`."""
+        decision = Decision(allowed=False, rule=fault.rule or f"fault-{fault.label}")
+        rows: Sequence[JournalRow] = [
+            JournalRow("", ACTIONS.get(call.transaction.number, "call"), (), decision, "Fault", call.digest)
+        ]
+        ctx = context_of(call, self.clock)
+        try:
+            self.database.write(self.record(ctx, rows, once=False))
+        except DatabaseError as failure:
+            log.warning(
+                "refusal not journaled",
+                logger=SECURITY_LOG,
+                transaction=call.transaction.number,
+                code=failure.code,
+            )
