@@ -66,7 +66,8 @@ class Duties:
     """Everything that the background process does, ready to use in this process. Durations in seconds.
 
     `renew_every`: between renewals of the lease; `lease_time`: how long the others may believe that it is held after one.
-    `on_message` judges a message of the feed from an address and gives the answer; it may block. `gauges`: current values for the metrics.
+    `on_message` judges a message of the feed, from a peer's address, and gives the answer; it may block. `gauges`: current
+    values for the metrics.
     """
 
     lease: HeldLease

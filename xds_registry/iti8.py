@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -38,6 +39,7 @@ _CHARSETS = {
     "UTF-8": "utf-8",
     "UTF8": "utf-8",
 }
+_INTERNAL = 207
 _ERRORS = {
     100: "Segment sequence error",
     101: "Required field missing",
@@ -46,7 +48,7 @@ _ERRORS = {
     200: "Unsupported message type",
     201: "Unsupported event code",
     204: "Unknown key identifier",
-    207: "Application internal error",
+    _INTERNAL: "Application internal error",
 }
 
 
@@ -57,6 +59,30 @@ class RegisterPatients(Protocol):
     """
 
     def __call__(self, identifiers: Sequence[str], /) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FeedMessage:
+    """What a message says of itself: trigger event (A01…), MSH-10, `facility|application` of both ends, the patients (CX)
+    of the domain as far as they can be read.
+    """
+
+    event: str
+    control_id: str
+    sender: str
+    receiver: str
+    patients: tuple[str, ...]
+
+
+class FeedWatch(Protocol):
+    """Is told of one message: `understood` before anything is stored, `ended` once, before the acknowledgement leaves.
+
+    `code` is that of HL7 table 0357, 0 for an acceptance, for which identifiers may have been registered in between.
+    """
+
+    def understood(self, message: FeedMessage) -> None: ...
+
+    def ended(self, code: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +108,11 @@ class _Unparsable(Exception):
     """An AR: this is no HL7 v2 message that could be answered properly."""
 
 
-def answer(message: bytes, domain: FeedDomain, register: RegisterPatients) -> bytes:
+def answer(message: bytes, domain: FeedDomain, register: RegisterPatients, watch: FeedWatch | None = None) -> bytes:
     """Judge one message, without MLLP framing, and return its acknowledgement in the sender's encoding.
 
-    AA: done. AE with an ERR segment: refused, nothing changed. AR: not understood at all. Never raises for what was sent.
+    AA: done. AE with an ERR segment: refused, nothing changed. AR: not understood at all, and `watch` is not told. Never
+    raises for what was sent.
     """
     try:
         charset, parsed = _parse(message)
@@ -93,13 +120,32 @@ def answer(message: bytes, domain: FeedDomain, register: RegisterPatients) -> by
         log.warning("a feed message was not understood", transaction="ITI-8", size=len(message), status="AR")
         return _rejection(str(error))
     control_id = _field(parsed, "MSH", 10)
+    if watch is not None:
+        watch.understood(_described(parsed, domain))
+    code = _INTERNAL
     try:
         count = _process(parsed, charset, domain, register)
+        code = 0
     except _Refused as error:
-        log.warning("a feed message was refused", transaction="ITI-8", message_id=control_id, code=error.code, status="AE")
+        code = error.code
+        log.warning("a feed message was refused", transaction="ITI-8", message_id=control_id, code=code, status="AE")
         return _acknowledgement(parsed, charset, "AE", error)
+    finally:
+        if watch is not None:
+            watch.ended(code)
     log.info("a feed message was accepted", transaction="ITI-8", message_id=control_id, count=count, status="AA")
     return _acknowledgement(parsed, charset, "AA", None)
+
+
+def _described(parsed: hl7.Message, domain: FeedDomain) -> FeedMessage:
+    application, facility, their_application, their_facility = (_field(parsed, "MSH", number) for number in range(3, 7))
+    sender, receiver = f"{facility}|{application}", f"{their_facility}|{their_application}"
+    event = ""
+    patients: tuple[str, ...] = ()
+    with suppress(_Refused):
+        event = _component(parsed, "MSH", 9, 2)
+        patients = tuple(_identifiers(parsed, domain))
+    return FeedMessage(event, _field(parsed, "MSH", 10), sender, receiver, patients)
 
 
 def _process(parsed: hl7.Message, charset: str, domain: FeedDomain, register: RegisterPatients) -> int:
@@ -121,7 +167,9 @@ def _process(parsed: hl7.Message, charset: str, domain: FeedDomain, register: Re
             register(identifiers)
     except DatabaseError as error:
         log.error("the identifiers of a feed message could not be stored", transaction="ITI-8", exc_info=error)
-        raise _Refused(207, "PID^1^3", "the registry cannot store identifiers now, send the message again later") from None
+        raise _Refused(
+            _INTERNAL, "PID^1^3", "the registry cannot store identifiers now, send the message again later"
+        ) from None
     return len(identifiers)
 
 

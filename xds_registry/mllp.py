@@ -31,8 +31,8 @@ class FeedLimits:
     connections: int = 64
 
 
-OnMessage = Callable[[bytes], Awaitable[bytes]]
-"""Takes a message without its frame and gives the answer without frame. May not raise."""
+OnMessage = Callable[[bytes, str], Awaitable[bytes]]
+"""Takes a message without its frame and the peer's address; gives the answer without frame. May not raise."""
 
 
 class _Cut(Exception):
@@ -96,7 +96,7 @@ class FeedServer:
             return False
         message = await self._rest_of_frame(reader)
         self._open[task] = True
-        reply = await self._on_message(message)
+        reply = await self._on_message(message, _peer(writer))
         writer.write(START + reply + END)
         try:
             async with asyncio.timeout(self._limits.message_timeout):

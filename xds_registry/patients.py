@@ -28,8 +28,13 @@ class KnownPatient:
     known_at: int
 
 
-def add_patients(database: Database, identifiers: Sequence[str], origin: str, at: int) -> int:
-    """Make patients known (CX texts, checked by the caller); returns how many were not known before. All or nothing."""
+def add_patients(
+    database: Database, identifiers: Sequence[str], origin: str, at: int, effect: Callable[[Connection], None] | None = None
+) -> int:
+    """Make patients known (CX texts, checked by the caller); returns how many were not known before. All or nothing.
+
+    `effect`: statements of another owner that are run with it.
+    """
     rows = list(
         {
             patient_column(cx): {"key": patient_column(cx), "cx": cx, "origin": origin, "known_at": at} for cx in identifiers
@@ -41,6 +46,8 @@ def add_patients(database: Database, identifiers: Sequence[str], origin: str, at
         dialect = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
         for start in range(0, len(rows), _BATCH):
             connection.execute(dialect(patient).on_conflict_do_nothing(), rows[start : start + _BATCH])
+        if effect is not None:
+            effect(connection)
         return _count(connection) - before
 
     return database.write(statements) if rows else 0
@@ -66,10 +73,12 @@ def list_patients(database: Database, limit: int, after: str = "") -> list[Known
     return [KnownPatient(row[0], row[1], row[2]) for row in rows]
 
 
-def registrar(database: Database, clock: Callable[[], int]) -> Callable[[Sequence[str]], None]:
-    """What the feed calls with the identifiers of one message."""
+def registrar(
+    database: Database, clock: Callable[[], int], effect: Callable[[Connection], None] | None = None
+) -> Callable[[Sequence[str]], None]:
+    """What the feed calls with the identifiers of one message; `effect` is run with their registration."""
 
     def register(identifiers: Sequence[str], /) -> None:
-        add_patients(database, identifiers, FEED, clock())
+        add_patients(database, identifiers, FEED, clock(), effect)
 
     return register

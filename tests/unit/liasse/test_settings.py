@@ -240,9 +240,11 @@ def test_risky_choices_are_named(tmp_path: Path) -> None:
     )
     named = [line.split(":")[0] for line in load_settings(write(tmp_path, text)).cautions()]
     assert named == [
+        "assertions.required = false",
         "access.policy = open",
         "server.host = 0.0.0.0",
         "feed.host = 192.0.2.1",
+        "audit.collector",
         "repository.content_check = off",
     ]
     assert any(line.startswith("affinity_domain.patients = any") for line in Settings().cautions())

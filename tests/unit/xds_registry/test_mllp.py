@@ -13,7 +13,7 @@ from xds_registry.mllp import FeedLimits, FeedServer, serve_feed
 PATIENCE = 20.0
 
 
-async def echo(message: bytes) -> bytes:
+async def echo(message: bytes, _peer: str) -> bytes:
     return b"ACK " + message
 
 
@@ -52,7 +52,7 @@ Connect = Callable[[], Awaitable[Peer]]
 def with_server(
     story: Callable[[Connect, FeedServer], Awaitable[None]],
     limits: FeedLimits | None = None,
-    on_message: Callable[[bytes], Awaitable[bytes]] = echo,
+    on_message: Callable[[bytes, str], Awaitable[bytes]] = echo,
 ) -> None:
     """Run a story against a server on a free port."""
 
@@ -110,7 +110,7 @@ def test_a_message_may_come_byte_by_byte() -> None:
 def test_connections_are_served_side_by_side() -> None:
     release = asyncio.Event()
 
-    async def waiting(message: bytes) -> bytes:
+    async def waiting(message: bytes, _peer: str) -> bytes:
         if message == b"wait":
             await release.wait()
         return message
@@ -159,7 +159,7 @@ def test_a_message_of_exactly_the_limit_is_answered() -> None:
 def test_a_message_cut_off_by_its_sender_is_never_processed() -> None:
     seen: list[bytes] = []
 
-    async def note(message: bytes) -> bytes:
+    async def note(message: bytes, _peer: str) -> bytes:
         seen.append(message)
         return b""
 
@@ -189,7 +189,7 @@ def test_connections_beyond_the_limit_are_refused_and_the_others_go_on() -> None
 def test_a_peer_that_does_not_read_its_answers_is_cut() -> None:
     answered = asyncio.Event()
 
-    async def big(_message: bytes) -> bytes:
+    async def big(_message: bytes, _peer: str) -> bytes:
         answered.set()
         return b"a" * 50_000_000
 
@@ -208,7 +208,7 @@ def test_a_peer_that_does_not_read_its_answers_is_cut() -> None:
 def test_closing_answers_what_was_begun_and_ends_idle_connections() -> None:
     begun, release = asyncio.Event(), asyncio.Event()
 
-    async def waiting(message: bytes) -> bytes:
+    async def waiting(message: bytes, _peer: str) -> bytes:
         begun.set()
         await release.wait()
         return message
@@ -229,7 +229,7 @@ def test_closing_answers_what_was_begun_and_ends_idle_connections() -> None:
 def test_closing_does_not_wait_for_ever() -> None:
     begun = asyncio.Event()
 
-    async def stuck(_message: bytes) -> bytes:
+    async def stuck(_message: bytes, _peer: str) -> bytes:
         begun.set()
         await asyncio.Event().wait()
         return b""
