@@ -33,8 +33,6 @@ app.add_typer(config, name="config")
 mount(app)
 mount_upkeep(app)
 app.add_typer(conformance, name="conformance")
-mount(app)
-mount_upkeep(app)
 
 
 def _version(wanted: bool) -> None:
