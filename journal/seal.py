@@ -130,14 +130,10 @@ class Sealer:
 
     def _ready_key(self) -> SealKey:
         """The key of the file, read anew when the file changes. A journal without any key gets its first one."""
-        try:
-            found = os.stat(self._key_file)
-            state: tuple[int, ...] = (found.st_ino, found.st_mtime_ns, found.st_size, found.st_mode)
-        except OSError:
-            state = ()
+        state = _state(self._key_file)
         if self._key is None or state != self._key_state:
             self._key = self._read_key(exists=bool(state))
-            self._key_state = state
+            self._key_state = state or _state(self._key_file)
         return self._key
 
     def _read_key(self, *, exists: bool) -> SealKey:
@@ -196,3 +192,12 @@ class Sealer:
 
         self._write(statements)
         return head
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    """What changes when a file does; empty where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_ino, found.st_mtime_ns, found.st_size, found.st_mode
