@@ -18,7 +18,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 TRANSACTIONS = ("ITI-8", "ITI-18", "ITI-41", "ITI-42", "ITI-43", "none")
 OUTCOMES = ("success", "partial", "warning", "failure", "fault", "http")
-CUTS = ("header-timeout", "header-size", "body-idle", "slow", "answer-idle", "connections")
+CUTS = ("handshake", "header-timeout", "header-size", "body-idle", "slow", "answer-idle", "connections")
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 

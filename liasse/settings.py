@@ -120,6 +120,11 @@ class TlsSettings(Table):
     connection_age: Seconds = Field(
         default=900.0, description="Seconds after which a connection is ended once it has answered."
     )
+    handshakes_per_address: float = Field(
+        default=50.0,
+        ge=1,
+        description="TLS handshakes that one address begins in a second with one worker; further ones wait.",
+    )
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

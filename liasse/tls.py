@@ -1,27 +1,25 @@
-"""TLS on the clinical port (ITI-19): the server's context, and what of it changes while it runs.
+"""TLS on the clinical port (ITI-19): the server's contexts, and what of them changes while it runs.
 
-TLS 1.2 and 1.3 only, forward secrecy only, no renegotiation, no compression, no session is ever resumed: a resumed session
-would outlive the revocation of its certificate. Source: IHE ITI TF-2 3.19; DMP, TLS suites of software access.
+TLS 1.2 and 1.3 only, forward secrecy only, no renegotiation, no compression, no early data, and no session is ever resumed:
+a resumed session would outlive the revocation of its certificate. Source: IHE ITI TF-2 3.19; DMP, TLS suites of software
+access.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
-import logging
 import os
 import ssl
-import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+import structlog
 
+from liasse.logs import SECURITY_LOG
 from liasse.settings import TlsSettings
 
-_log = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 SUITES: Final = (
     "ECDHE-ECDSA-AES256-GCM-SHA384",
@@ -31,29 +29,35 @@ SUITES: Final = (
     "ECDHE-ECDSA-CHACHA20-POLY1305",
     "ECDHE-RSA-CHACHA20-POLY1305",
     "ECDHE-RSA-AES256-SHA384",
-    "DHE-RSA-AES256-GCM-SHA384",
-    "DHE-RSA-AES128-GCM-SHA256",
 )
-"""Suites of TLS 1.2, in our order: those of the DMP and of ITI-19. TLS 1.3 has its own."""
+"""Suites of TLS 1.2, in our order: those of the DMP, and of ITI-19 those with elliptic curves. TLS 1.3 has its own.
+
+The one with CBC is there for software access of the DMP; it is last and is agreed only with a client that has no other.
+"""
 
 
 class TlsError(Exception):
     """Certificate, key or authorities that cannot be used; the text names setting and file."""
 
 
-def server_context(tls: TlsSettings) -> ssl.SSLContext:
-    """The context of the settings. Raises TlsError."""
+def server_context(tls: TlsSettings, lists: Sequence[bytes] = ()) -> ssl.SSLContext:
+    """The context of the settings. `lists` are revocation lists (DER or PEM) that handshakes are judged by. Raises TlsError.
+
+    With lists, a client whose authority has none among them is refused, and so is every client once a list has ended.
+    """
     if tls.certificate is None or tls.key is None:
         raise TlsError("tls.certificate and tls.key: both are needed")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers(":".join(SUITES))
-    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_TICKET | ssl.OP_CIPHER_SERVER_PREFERENCE
-    context.num_tickets = 0
-    context.set_alpn_protocols(["http/1.1"])
-    load_server_key(context, tls)
+    context = _bare_context(tls)
+    for setting, path in (("tls.certificate", tls.certificate), ("tls.key", tls.key)):
+        try:
+            path.read_bytes()
+        except OSError as error:
+            raise TlsError(f"{setting}: {path}: {_reason(error)}") from error
+    try:
+        context.load_cert_chain(tls.certificate, tls.key, password=_no_password)
+    except (OSError, ValueError) as error:
+        raise TlsError(f"tls.certificate and tls.key: {tls.certificate}, {tls.key}: {_reason(error)}") from error
     if tls.client_certificate != "none":
-        context.verify_mode = ssl.CERT_REQUIRED if tls.client_certificate == "required" else ssl.CERT_OPTIONAL
         if not tls.client_ca:
             raise TlsError("tls.client_ca: the authorities of client certificates are needed")
         for path in tls.client_ca:
@@ -61,86 +65,118 @@ def server_context(tls: TlsSettings) -> ssl.SSLContext:
                 context.load_verify_locations(cafile=path)
             except OSError as error:
                 raise TlsError(f"tls.client_ca: {path}: {_reason(error)}") from error
+        _take_lists(context, lists)
     return context
 
 
-def load_server_key(context: ssl.SSLContext, tls: TlsSettings) -> None:
-    """Certificate and key for the handshakes to come. Raises TlsError, and the context keeps what it had."""
-    assert tls.certificate is not None
-    for setting, path in (("tls.certificate", tls.certificate), ("tls.key", tls.key)):
-        try:
-            path.read_bytes()  # type: ignore[union-attr]
-        except OSError as error:
-            raise TlsError(f"{setting}: {path}: {_reason(error)}") from error
-    try:
-        # A pair that does not match must not leave the context with half of it.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls.certificate, tls.key)
-        context.load_cert_chain(tls.certificate, tls.key)
-    except (OSError, ValueError) as error:
-        raise TlsError(f"tls.certificate and tls.key: {tls.certificate}, {tls.key}: {_reason(error)}") from error
+def _bare_context(tls: TlsSettings) -> ssl.SSLContext:
+    """Everything but keys, authorities and lists."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(":".join(SUITES))
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_TICKET | ssl.OP_CIPHER_SERVER_PREFERENCE
+    context.num_tickets = 0
+    context.set_alpn_protocols(["http/1.1"])
+    context.verify_mode = _VERIFY[tls.client_certificate]
+    return context
 
 
-def load_lists(context: ssl.SSLContext, lists: Sequence[bytes], *, ended: bool) -> None:
-    """Revocation lists (DER) for the handshakes to come.
+_VERIFY: Final = {"required": ssl.CERT_REQUIRED, "optional": ssl.CERT_OPTIONAL, "none": ssl.CERT_NONE}
 
-    The library refuses every client when a list has passed its nextUpdate. Within the time of grace the check is left to
-    `Trust.check`, which judges every message: `ended` says that some list is in that time, or beyond it.
-    """
-    pem = b"".join(x509.load_der_x509_crl(data).public_bytes(Encoding.PEM) for data in lists)
-    if pem:
-        descriptor, name = tempfile.mkstemp(suffix=".crl.pem")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(pem)
-            context.load_verify_locations(cafile=name)
-        finally:
-            Path(name).unlink()
-    if lists and not ended:
-        context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
-    else:
+
+def _take_lists(context: ssl.SSLContext, lists: Sequence[bytes]) -> None:
+    """The library takes lists from a file only; this one is in memory. Raises TlsError."""
+    if not lists:
         context.verify_flags &= ~ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
+        return
+    pem = b"".join(_pem(data) for data in lists)
+    descriptor = os.memfd_create("revocation-lists")
+    try:
+        with os.fdopen(descriptor, "wb", closefd=False) as file:
+            file.write(pem)
+        context.load_verify_locations(cafile=f"/proc/self/fd/{descriptor}")
+    except OSError as error:
+        raise TlsError(f"tls.crl: the lists cannot be used: {_reason(error)}") from error
+    finally:
+        os.close(descriptor)
+    context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
 
 
-@dataclass(slots=True)
-class ServerKey:
-    """Certificate and key of the running server, loaded anew when their files change. `context` is None without TLS."""
+def _pem(data: bytes) -> bytes:
+    if data.lstrip().startswith(b"-----BEGIN"):
+        return data.strip() + b"\n"
+    return b"-----BEGIN X509 CRL-----\n" + base64.encodebytes(data) + b"-----END X509 CRL-----\n"
 
-    tls: TlsSettings
-    context: ssl.SSLContext | None
-    _loaded: str = field(init=False)
-    _failed: str = field(init=False, default="")
 
-    def __post_init__(self) -> None:
-        self._loaded = self._digest()
+def _no_password() -> bytes:
+    raise ValueError("a key under a password cannot be used")
 
-    def refresh(self) -> bool:
-        """Whether something new was loaded. A pair that cannot be used is logged once and the old one stays."""
-        found = self._digest()
-        if self.context is None or not found or found in (self._loaded, self._failed):
+
+class LiveContext:
+    """Gives the context of each new connection, made of the newest key and revocation lists. Connections keep theirs.
+
+    The library keeps the sessions of TLS 1.2 per context and would resume them, whatever is said about tickets. So each
+    connection gets a context of its own, without memory (0.2 ms), that passes it on to the one with keys and authorities as
+    soon as the client has spoken. Raises TlsError for settings that cannot be used.
+    """
+
+    def __init__(self, tls: TlsSettings) -> None:
+        self._tls = tls
+        self._shared = server_context(tls)
+        self._lists: Sequence[bytes] = ()
+        self._digest = self._read()
+        self._failed = ""
+
+    def __call__(self) -> ssl.SSLContext:
+        """The context of one new connection."""
+        shared = self._shared
+        context = _bare_context(self._tls)
+        context.verify_flags = shared.verify_flags
+
+        def pass_on(connection: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _context: ssl.SSLContext) -> None:
+            connection.context = shared
+
+        context.sni_callback = pass_on
+        return context
+
+    def refresh(self, lists: Sequence[bytes]) -> bool:
+        """Look for another certificate and key, and take over `lists`; whether anything is new.
+
+        Files that cannot be used are logged once, and what was loaded before stays in use.
+        """
+        found = self._read()
+        changed = bool(found) and found not in (self._digest, self._failed)
+        if not changed and list(lists) == list(self._lists):
             return False
         try:
-            load_server_key(self.context, self.tls)
+            self._shared = server_context(self._tls, lists)
         except TlsError as error:
-            self._failed = found
-            _log.error("the server's new key is not used: %s", error)
+            if changed:
+                self._failed = found
+                log.error("the new key of the server is not used", logger=SECURITY_LOG, detail=str(error))
+            _take_lists(self._shared, lists)  # which must not wait for the key
+            self._lists = tuple(lists)
             return False
-        self._loaded, self._failed = found, ""
-        _log.info("the server's key was loaded again")
+        self._lists = tuple(lists)
+        if changed:
+            self._digest, self._failed = found, ""
+            log.info("the server's key was loaded again", logger=SECURITY_LOG)
         return True
 
-    def _digest(self) -> str:
-        """Of both files; empty while one cannot be read, as happens when they are being replaced."""
-        if self.tls.certificate is None or self.tls.key is None:
-            return ""
+    def _read(self) -> str:
+        """A digest of the files; empty while one cannot be read, as happens when they are being replaced."""
+        digest = hashlib.sha256()
         try:
-            return hashlib.sha256(self.tls.certificate.read_bytes() + b"\0" + self.tls.key.read_bytes()).hexdigest()
+            for path in (self._tls.certificate, self._tls.key):
+                digest.update(hashlib.sha256(path.read_bytes() if path else b"").digest())
         except OSError:
             return ""
+        return digest.hexdigest()
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, ssl.SSLError):
-        return error.reason or "not PEM, or the pair does not match"
+        return (error.reason or "not PEM, or the pair does not match").replace("_", " ").lower()
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
-    return "cannot be read"
+    return str(error) or "cannot be read"

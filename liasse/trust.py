@@ -1,14 +1,14 @@
 """The trust of a running process: authorities from files, revocation lists from the database, kept fresh by looking.
 
 The background process fetches lists and stores them; every process looks for a newer version every few seconds. What a
-worker has found it also gives to the context of its TLS handshakes.
+worker has found it also gives to its TLS handshakes.
 """
 
 from __future__ import annotations
 
-import logging
-import ssl
+import http.client
 import threading
+import time
 import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,25 +16,28 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+import structlog
 from cryptography import x509
 from sqlalchemy import Connection
 
 from database.errors import DatabaseError
 from database.handle import Database
+from liasse.logs import SECURITY_LOG
 from liasse.settings import Settings
-from liasse.tls import ServerKey, load_lists
+from liasse.tls import LiveContext
 from pki.errors import RevocationRefused, TrustError
 from pki.revocation import MAX_LIST, RevocationList, Revocations
 from pki.stored_lists import load_lists as stored_lists
 from pki.stored_lists import store_list, stored_version
 from pki.trust import Checked, Purpose, Trust, read_anchors
 
-_log = logging.getLogger(__name__)
+log = structlog.get_logger()
 
 LOOK_EVERY: Final = 5.0
 """Seconds between two looks of a process for newer lists and a newer key."""
 
-_FETCH_TIMEOUT: Final = 10.0
+_FETCH_SILENCE, _FETCH_TIME = 10.0, 60.0
+_FETCH_BLOCK: Final = 262_144
 
 
 def read_files(setting: str, paths: Sequence[Path]) -> tuple[x509.Certificate, ...]:
@@ -114,20 +117,25 @@ class LiveTrust:
         self._trust = self._trust.with_revocations(self._revocations)
         return bool(found)
 
-    def give_to(self, context: ssl.SSLContext) -> None:
-        """The lists, for the handshakes to come."""
-        if self._revocations is not None:
-            at = utc(self.clock())
-            load_lists(
-                context, list(self._lists.values()), ended=any(at > each.next_update for each in self._revocations.lists)
-            )
+    def lists_for_handshakes(self) -> tuple[bytes, ...]:
+        """The lists by which handshakes are judged, none while one of them is not in force.
+
+        The TLS library then refuses every client; in the time of grace the judgement is left to `check`, message by message.
+        """
+        at = utc(self.clock())
+        soon = at + timedelta(seconds=3 * LOOK_EVERY)
+        if self._revocations is None or any(
+            not each.this_update <= at <= soon <= each.next_update for each in self._revocations.lists
+        ):
+            return ()
+        return tuple(self._lists.values())
 
 
 class Watch:
     """A thread of a worker that looks for newer lists and a newer server key, until it is stopped."""
 
-    def __init__(self, trust: LiveTrust, key: ServerKey | None, every: float = LOOK_EVERY) -> None:
-        self._trust, self._key, self._every = trust, key, every
+    def __init__(self, trust: LiveTrust, context: LiveContext | None, every: float = LOOK_EVERY) -> None:
+        self._trust, self._context, self._every = trust, context, every
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="trust", daemon=True)
 
@@ -139,20 +147,26 @@ class Watch:
     def stop(self) -> None:
         """End the thread."""
         self._stop.set()
-        self._thread.join(self._every)
+        if self._thread.is_alive():
+            self._thread.join(self._every)
 
     def _run(self) -> None:
         while not self._stop.wait(self._every):
             self._look()
 
     def _look(self) -> None:
+        """Whatever goes wrong, the next look must come: lists that are not renewed end, and then nobody is served."""
         try:
             self._trust.refresh()
-            if self._key is not None and self._key.context is not None:
-                self._key.refresh()
-                self._trust.give_to(self._key.context)
         except DatabaseError as error:
-            _log.warning("revocation lists could not be looked for", extra={"code": error.code})
+            log.warning("revocation lists could not be looked for", logger=SECURITY_LOG, code=error.code)
+        except Exception:
+            log.exception("revocation lists could not be looked for", logger=SECURITY_LOG)
+        try:
+            if self._context is not None:
+                self._context.refresh(self._trust.lists_for_handshakes())
+        except Exception:
+            log.exception("the context of TLS could not be renewed", logger=SECURITY_LOG)
 
 
 def fetch_lists(
@@ -168,17 +182,46 @@ def fetch_lists(
         try:
             data = _fetch(place)
             stored.append(store_list(database, data, authorities.all, utc(clock()), guard))
-        except OSError as error:
-            _log.warning("a revocation list cannot be fetched: %s: %s", place, error.strerror or type(error).__name__)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            log.warning("a revocation list cannot be fetched", logger=SECURITY_LOG, detail=f"{place}: {_cause(error)}")
         except RevocationRefused as refused:
             if refused.reason != "unchanged":
-                _log.warning("a revocation list is refused: %s: %s", place, refused)
+                log.warning(
+                    "a revocation list is refused", logger=SECURITY_LOG, rule=refused.reason, detail=f"{place}: {refused}"
+                )
     return stored
 
 
 def _fetch(place: str) -> bytes:
-    if place.startswith(("http://", "https://")):
-        with urllib.request.urlopen(place, timeout=_FETCH_TIMEOUT) as answer:  # noqa: S310 an address of the settings
-            return bytes(answer.read(MAX_LIST + 1))
-    with Path(place).open("rb") as file:
-        return file.read(MAX_LIST + 1)
+    """At most one byte more than a list may have, which is then refused. Raises OSError, HTTPException, ValueError."""
+    if not place.startswith(("http://", "https://")):
+        with Path(place).open("rb") as file:
+            return file.read(MAX_LIST + 1)
+    deadline = time.monotonic() + _FETCH_TIME
+    data = bytearray()
+    with _opener().open(place, timeout=_FETCH_SILENCE) as answer:
+        while len(data) <= MAX_LIST and (block := answer.read1(_FETCH_BLOCK)):
+            data += block
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"not complete after {_FETCH_TIME:g} s")
+    return bytes(data[: MAX_LIST + 1])
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """HTTP and HTTPS only, where a redirection leads too."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(),
+        urllib.request.HTTPRedirectHandler(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        urllib.request.UnknownHandler(),
+    ):
+        opener.add_handler(handler)
+    return opener
+
+
+def _cause(error: Exception) -> str:
+    return str(getattr(error, "reason", "") or getattr(error, "strerror", "") or error or type(error).__name__)

@@ -6,15 +6,20 @@ import math
 import socket
 from dataclasses import replace
 
+import structlog
+
 from liasse.app import RequestRecord
+from liasse.logs import SECURITY_LOG
 from liasse.metrics import OUTCOMES, TRANSACTIONS, Metrics
 from liasse.sealing import sealing_is_late
 from liasse.settings import Settings
 from liasse.supervisor import Child, Main
-from liasse.tls import ServerKey, server_context
+from liasse.tls import LiveContext
 from liasse.trust import Watch
 from liasse.wiring import Ready, build_app, open_actors
 from soap.http import CutReason, HttpLimits, Server
+
+log = structlog.get_logger()
 
 
 def http_limits(settings: Settings) -> HttpLimits:
@@ -30,6 +35,7 @@ def http_limits(settings: Settings) -> HttpLimits:
         minimum_rate_grace=server.minimum_rate_grace,
         keep_alive=server.keep_alive,
         connection_age=settings.tls.connection_age if settings.tls.certificate else math.inf,
+        handshakes_per_address=settings.tls.handshakes_per_address,
     )
 
 
@@ -51,8 +57,8 @@ def worker_main(ready: Ready) -> Main:
     def run(child: Child) -> None:
         settings = ready.settings
         actors = open_actors(ready, sealing_is_late=sealing_is_late(settings, child.status))
-        tls = server_context(settings.tls) if settings.tls.certificate and settings.server.unix_socket is None else None
-        watch = Watch(actors.trust, ServerKey(settings.tls, tls))
+        tls = LiveContext(settings.tls) if settings.tls.certificate and settings.server.unix_socket is None else None
+        watch = Watch(actors.trust, tls)
         try:
             watch.start()
             app = build_app(
@@ -67,6 +73,7 @@ def worker_main(ready: Ready) -> Main:
                 tls=tls,
                 drain_timeout=ready.settings.server.drain_timeout,
                 on_cut=lambda reason: _count_cut(child.metrics, reason),
+                on_refused=lambda address, reason: _note_refused(child.metrics, address, reason),
                 on_started=lambda: child.status.worker_serving(child.slot),
             )
             server.child = child
@@ -105,3 +112,9 @@ def _outcome(record: RequestRecord) -> str:
 
 def _count_cut(metrics: Metrics, reason: CutReason) -> None:
     metrics.count("liasse_cut_connections", reason)
+
+
+def _note_refused(metrics: Metrics, address: str, reason: str) -> None:
+    """A client with which no TLS session was agreed. What it showed cannot be told: the TLS library keeps it to itself."""
+    _count_cut(metrics, "handshake")
+    log.warning("a TLS client was refused", logger=SECURITY_LOG, rule="tls-handshake", peer=address, detail=reason)

@@ -12,7 +12,6 @@ import ipaddress
 import math
 import signal
 import socket
-import ssl
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
@@ -28,6 +27,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from soap.answering import EXTENSIONS, Cycle
+from soap.handshakes import Contexts, Handshakes, OnRefused
 
 AsgiApp = Callable[
     [
@@ -38,7 +38,7 @@ AsgiApp = Callable[
     Awaitable[None],
 ]
 
-CutReason = Literal["header-timeout", "header-size", "body-idle", "slow", "answer-idle", "connections"]
+CutReason = Literal["handshake", "header-timeout", "header-size", "body-idle", "slow", "answer-idle", "connections"]
 
 PEER_CERTIFICATE = "peer_certificate"
 """The key of `scope["state"]` under which the client certificate is found, in DER; absent without one."""
@@ -55,8 +55,9 @@ class HttpLimits:
 
     `header_timeout` also bounds a TLS handshake. A body must keep `minimum_rate` (bytes per second) after
     `minimum_rate_grace`; what it is ahead counts, up to `body_idle_timeout` of silence. `answer_idle_timeout` is how long a
-    client may take nothing of an answer. A connection older than `connection_age` is ended once it has answered. Addresses
-    of IPv6 count by their /64; a Unix socket is not counted.
+    client may take nothing of an answer. A connection older than `connection_age` is ended once it has answered. An address
+    begins `handshakes_per_address` TLS handshakes a second, further ones wait. Addresses of IPv6 count by their /64; a Unix
+    socket is not counted.
     """
 
     connections: int = 2000
@@ -69,6 +70,7 @@ class HttpLimits:
     answer_idle_timeout: float = 60.0
     keep_alive: float = 15.0
     connection_age: float = math.inf
+    handshakes_per_address: float = 50.0
 
 
 class _Phase(Enum):
@@ -382,11 +384,16 @@ def _unheard(_reason: CutReason) -> None:
     """Nobody counts."""
 
 
+def _untold(_address: str, _reason: str) -> None:
+    """Nobody is told."""
+
+
 class Server(uvicorn.Server):
     """One process that serves an ASGI application on sockets that are already bound and listening.
 
     SIGTERM (and SIGINT, unless ignored) drains: no new connections, requests under way have `drain_timeout` seconds. With
-    `tls` the handshake is bounded by the header's time limit. `on_started` is called when connections are accepted.
+    `tls`, the contexts of new connections, the handshake is bounded by the header's time limit, and `on_refused` is told of
+    handshakes that failed. `on_started` is called when connections are accepted.
     """
 
     def __init__(
@@ -394,9 +401,10 @@ class Server(uvicorn.Server):
         app: AsgiApp,
         limits: HttpLimits,
         *,
-        tls: ssl.SSLContext | None = None,
+        tls: Contexts | None = None,
         drain_timeout: float = 30.0,
         on_cut: Callable[[CutReason], None] = _unheard,
+        on_refused: OnRefused = _untold,
         on_started: Callable[[], None] = lambda: None,
     ) -> None:
         config = uvicorn.Config(
@@ -416,31 +424,44 @@ class Server(uvicorn.Server):
         )
         super().__init__(config)
         self._limits = limits
-        self._tls = tls
         self._gate = Gate(limits.connections_per_address)
         self._on_cut = on_cut
+        self._handshakes = self._prepare(tls, on_refused) if tls is not None else None
         self._on_started = on_started
 
     def _connection(self) -> HttpProtocol:
         return HttpProtocol(self.config, self.server_state, self._limits, self._gate, self._on_cut)
 
+    def _prepare(self, contexts: Contexts, on_refused: OnRefused) -> Handshakes:
+        def full(waiting: int) -> bool:
+            return waiting + len(self.server_state.connections) >= self._limits.connections
+
+        return Handshakes(
+            contexts,
+            self._connection,
+            self._gate,
+            counted_as=counted_as,
+            full=full,
+            timeout=self._limits.header_timeout,
+            rate=self._limits.handshakes_per_address,
+            on_cut=lambda too_many: self._on_cut("connections" if too_many else "handshake"),
+            on_refused=on_refused,
+        )
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept connections on the sockets."""
         await self.lifespan.startup()
         loop = asyncio.get_running_loop()
-        handshake = None if self._tls is None else self._limits.header_timeout
-        self.servers = [
-            await loop.create_server(
-                self._connection,
-                sock=each,
-                ssl=self._tls,
-                backlog=self.config.backlog,
-                ssl_handshake_timeout=handshake,
-            )
-            for each in sockets or ()
-        ]
+        protocol = self._connection if self._handshakes is None else self._handshakes.protocol
+        self.servers = [await loop.create_server(protocol, sock=each, backlog=self.config.backlog) for each in sockets or ()]
         self.started = True
         self._on_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Drain; clients whose handshake is not complete have nothing under way."""
+        if self._handshakes is not None:
+            self._handshakes.close()
+        await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
         """Sweep over the connections twice a second."""

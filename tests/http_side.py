@@ -216,7 +216,8 @@ def http_side(
     with ThreadPoolExecutor(4) as pool:
         service = Service(soap, stages, body or BodyLimits(), pool)
         app = application(service, _pages, ("/registry", "/repository"), records.append)
-        server = Server(app, limits or FAST, tls=tls, drain_timeout=1, on_cut=cuts.append, on_started=started.set)
+        contexts = None if tls is None else lambda: tls
+        server = Server(app, limits or FAST, tls=contexts, drain_timeout=1, on_cut=cuts.append, on_started=started.set)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
