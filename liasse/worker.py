@@ -9,6 +9,8 @@ from dataclasses import replace
 import structlog
 
 from liasse.app import RequestRecord
+from liasse.audit_trail import audit_trail
+from liasse.audited_handshakes import RefusedPeers
 from liasse.logs import SECURITY_LOG
 from liasse.metrics import OUTCOMES, TRANSACTIONS, Metrics
 from liasse.sealing import sealing_is_late
@@ -16,7 +18,7 @@ from liasse.settings import Settings
 from liasse.supervisor import Child, Main
 from liasse.tls import LiveContext
 from liasse.trust import Watch
-from liasse.wiring import Ready, build_app, open_actors
+from liasse.wiring import Ready, build_app, open_actors, wall_clock
 from soap.http import CutReason, HttpLimits, Server
 
 log = structlog.get_logger()
@@ -59,6 +61,14 @@ def worker_main(ready: Ready) -> Main:
         actors = open_actors(ready, sealing_is_late=sealing_is_late(settings, child.status))
         tls = LiveContext(settings.tls) if settings.tls.certificate and settings.server.unix_socket is None else None
         watch = Watch(actors.trust, tls)
+        trail = audit_trail(settings)
+        alerts = RefusedPeers(actors.database, trail, wall_clock) if trail is not None and tls is not None else None
+
+        def refused(address: str, reason: str) -> None:
+            _note_refused(child.metrics, address, reason)
+            if alerts is not None:
+                alerts.note(address, reason)
+
         try:
             watch.start()
             app = build_app(
@@ -73,13 +83,15 @@ def worker_main(ready: Ready) -> Main:
                 tls=tls,
                 drain_timeout=ready.settings.server.drain_timeout,
                 on_cut=lambda reason: _count_cut(child.metrics, reason),
-                on_refused=lambda address, reason: _note_refused(child.metrics, address, reason),
+                on_refused=refused,
                 on_started=lambda: child.status.worker_serving(child.slot),
             )
             server.child = child
             server.run(sockets=[child.listeners.clinical])
         finally:
             watch.stop()
+            if alerts is not None:
+                alerts.close()
             actors.close()
 
     return run

@@ -266,6 +266,13 @@ def test_a_refused_caller_is_a_security_alert_and_a_known_one_is_named(tmp_path:
             with domain.client(doctor, sign=other) as client, pytest.raises(ExchangeFailed):
                 client.find(PATIENT_OF_THE_DMP)
             known, refused = events(receiver, 2)
+            stranger = TestPki.create(tmp_path / "other", keys="ec").issue_card("stranger", "899700000001")
+            with domain.client(stranger) as client, pytest.raises(ExchangeFailed):
+                client.find(PATIENT_OF_THE_DMP)
+            turned_away = events(receiver, 3)[-1]
+    assert (turned_away.event, turned_away.type, turned_away.outcome) == ("110113", "110126", "8")
+    assert turned_away.objects[0].id == "127.0.0.1"
+    assert turned_away.objects[0].details[0][1].startswith("tls-handshake: ")
     assert known.outcome == "0"
     (person,) = known.people()
     assert person.user_id == "899700000001"

@@ -20,6 +20,7 @@ from database.handle import Database
 from journal.rows import JournalRow
 from liasse.audit_trail import AuditedRegistry, Trail, audit_trail, service_base
 from liasse.audited_feed import feed
+from liasse.audited_handshakes import AGAIN_AFTER, RefusedPeers
 from liasse.settings import Settings
 from tests import samples
 from tests.audit_side import AT, GET_ALL, GET_ALL_ID, ORIGIN, PATIENT
@@ -167,6 +168,35 @@ def test_an_anonymous_caller_is_its_address() -> None:
 def test_what_is_no_transaction_has_no_event(transaction: str) -> None:
     assert TRAIL.events(context(transaction), [query()]) == []
     assert TRAIL.events(context("ITI-18"), []) == []
+
+
+def test_refused_connections_of_one_address_make_one_alert_a_minute(database: Database) -> None:
+    now = [AT]
+    peers = RefusedPeers(database, TRAIL, lambda: now[0])
+    for _ in range(5):
+        peers.note("192.0.2.9", "CERTIFICATE_VERIFY_FAILED")
+        now[0] += 1
+    peers.note("192.0.2.9", "UNSUPPORTED_PROTOCOL")
+    peers.note("192.0.2.8", "CERTIFICATE_VERIFY_FAILED")
+    now[0] += AGAIN_AFTER
+    peers.note("192.0.2.9", "CERTIFICATE_VERIFY_FAILED")
+    peers.close()
+    read = [read_event(event) for _, event in first_rows(database, 50, 1_000_000)]
+    assert [(event.peer, event.description) for event in read] == [
+        ("192.0.2.9", "tls-handshake: CERTIFICATE_VERIFY_FAILED"),
+        ("192.0.2.9", "tls-handshake: UNSUPPORTED_PROTOCOL"),
+        ("192.0.2.8", "tls-handshake: CERTIFICATE_VERIFY_FAILED"),
+        ("192.0.2.9", "tls-handshake: CERTIFICATE_VERIFY_FAILED; 4 more since the last alert"),
+    ]
+
+
+def test_alerts_of_very_many_addresses_take_bounded_memory(database: Database) -> None:
+    peers = RefusedPeers(database, TRAIL, lambda: AT)
+    for number in range(1200):
+        peers.note(f"2001:db8::{number:x}", "EOF")
+    assert len(peers._last) == 1000
+    peers.close()
+    assert len(first_rows(database, 5000, 10_000_000)) == 1200
 
 
 @dataclass
