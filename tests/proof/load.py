@@ -1,10 +1,14 @@
-"""Concurrent ITI-41 load on a server that may die: what was sent, what was acknowledged, and what has to be sent again."""
+"""Concurrent load on a server that may die: what was sent, what was acknowledged, and what has to be sent again.
+
+Submissions (ITI-41), and now and then a query or a retrieval of what was just deposited (ITI-18, ITI-43).
+"""
 
 from __future__ import annotations
 
 import http.client
 import itertools
 import random
+import re
 import socket
 import threading
 import time
@@ -21,6 +25,7 @@ RETRYABLE = frozenset({"XDSRepositoryBusy", "XDSRegistryBusy"})
 
 _TIMEOUT = 20.0
 _PATIENCE = 60.0
+_MESSAGE_ID = re.compile(rb"<a:MessageID>([^<]+)<")
 _numbers = itertools.count(1)
 
 
@@ -37,6 +42,21 @@ class Sent:
     def set_unique_id(self) -> str:
         """SubmissionSet.uniqueId."""
         return self.deposit.submission.submission_sets[0].unique_id or ""
+
+
+@dataclass(frozen=True)
+class Disclosed:
+    """A query or retrieval that was answered with Success: its MessageID, and its action as the journal names it."""
+
+    message_id: str
+    action: str
+
+
+def message_id_of(message: bytes) -> str:
+    """The MessageID of a message."""
+    found = _MESSAGE_ID.search(message)
+    assert found is not None
+    return found[1].decode()
 
 
 def new_submission(chance: random.Random, before: Sent | None = None) -> Sent:
@@ -85,9 +105,10 @@ def send_until_acknowledged(port: int, sent: Sent) -> None:
 class Load:
     """Clients that send one submission after the other, each for itself, until stopped."""
 
-    def __init__(self, port: int, clients: int, seed: int) -> None:
-        self.port = port
+    def __init__(self, port: int, repository: str, clients: int, seed: int) -> None:
+        self.port, self.repository = port, repository
         self.sent: list[Sent] = []
+        self.disclosed: list[Disclosed] = []
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=self._client, args=(random.Random(f"{seed}-{n}"),), name=f"client {n}")
@@ -126,3 +147,20 @@ class Load:
             if send(self.port, sent).startswith("no answer"):
                 time.sleep(0.02)
             last = sent if sent.acknowledged else None
+            if last is not None and chance.random() < 0.5:
+                self._read(last, chance)
+
+    def _read(self, sent: Sent, chance: random.Random) -> None:
+        """Ask for what was just deposited."""
+        if chance.random() < 0.5:
+            action, message = "retrieve", wire.retrieve(self.repository, *sent.deposit.unique_ids)
+        else:
+            action, message = "query", wire.find_documents(sent.deposit.submission.entries[0].patient_id or "")
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), _TIMEOUT) as connection:
+                connection.sendall(message.as_bytes())
+                answered = wire.receive(connection).verdict == "Success"
+        except (OSError, http.client.HTTPException):
+            return
+        if answered:
+            self.disclosed.append(Disclosed(message_id_of(message.as_bytes()), action))

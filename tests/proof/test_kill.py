@@ -1,5 +1,7 @@
 """`kill -9` at any instant under load: what was acknowledged is wholly there, nothing is half there, retries are recognised.
 
+Nothing was answered without its journal row, and the journal's chain holds after each kill, though the sealer dies with it.
+
 20 kills ordinarily, 200 with LIASSE_PROOF=1: half of them end the whole process group, half one of the processes below the
 supervisor, which then goes on by itself.
 """
@@ -11,7 +13,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,12 +21,16 @@ import pytest
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from database import Database, open_database
+from journal.head import ExportedHead, last_head, registered_keys
+from journal.keys import public_keys, trusted_keys
+from journal.tables import journal_number, journal_row
+from journal.verify import Verification
 from liasse.fsck import Fsck
 from liasse.settings_file import load_settings
 from liasse.wiring import wall_clock
 from tests.e2e import wire
 from tests.e2e.server import RunningServer, init, start, write_config
-from tests.proof.load import Load, Sent, send_until_acknowledged
+from tests.proof.load import Disclosed, Load, Sent, message_id_of, send_until_acknowledged
 from xds_registry import tables as t
 from xds_repository.file_store import FileStore
 from xds_repository.integrity import BlobCheck
@@ -47,10 +53,17 @@ class Trial:
     server: RunningServer
     chance: random.Random
     sent: list[Sent] = field(default_factory=list)
+    disclosed: int = 0
+    kept: ExportedHead | None = None
+
+    @property
+    def repository(self) -> str:
+        """The repositoryUniqueId."""
+        return load_settings(self.config).repository.unique_id
 
     def kill_under_load(self, whole_group: bool, seed: int) -> None:
         """Let clients send, kill at a random instant, and bring the server back where it cannot do so by itself."""
-        load = Load(self.server.port, _CLIENTS, seed)
+        load = Load(self.server.port, self.repository, _CLIENTS, seed)
         with load.running():
             load.wait_for_answers(self.chance.randint(1, 12))
             time.sleep(self.chance.uniform(0, 0.06))
@@ -62,10 +75,10 @@ class Trial:
         self.sent += load.sent
         if whole_group:
             self.server.process.wait(30)
-            self.check(load.sent)
+        self.check(load.sent)
+        self.check_journal(load.sent, load.disclosed)
+        if whole_group:
             self.server = start(self.config)
-        else:
-            self.check(load.sent)
 
     def check(self, just_sent: Iterable[Sent]) -> None:
         """The store is clean, and each submission is there wholly, or not at all if it was not acknowledged."""
@@ -83,6 +96,36 @@ class Trial:
             found = parts_of(self.database, one)
             assert found in (NOTHING, whole(one)), (one.answers, found)
             assert found != NOTHING or not one.acknowledged, one.answers
+
+    def check_journal(self, sent: Iterable[Sent], disclosed: Sequence[Disclosed]) -> None:
+        """Each answer has its row; the chain holds, and goes on from the head that was kept after the last kill."""
+        answered = {(message_id_of(one.message), "provide") for one in sent if one.acknowledged}
+        answered |= {(one.message_id, one.action) for one in disclosed}
+        j = journal_row.c
+        with self.database.read() as connection:
+            found = select(j.message_id, j.action).where(j.outcome == "Success", j.message_id.in_([m for m, _ in answered]))
+            assert {tuple(row) for row in connection.execute(found)} >= answered
+            registered = registered_keys(connection)
+        self.disclosed += len(disclosed)
+        keys = trusted_keys(public_keys(load_settings(self.config).seal_key.parent), registered)
+        kept = () if self.kept is None else (self.kept,)
+        assert list(Verification(self.database, keys, wall_clock(), kept).run()) == []
+        with self.database.read() as connection:
+            head = last_head(connection)
+        if head is not None:
+            self.kept = ExportedHead(head, tuple(registered))
+
+    def wait_for_the_seal(self) -> int:
+        """Until every row has a number; returns how many there are."""
+        deadline = time.monotonic() + 30
+        while True:
+            with self.database.read() as connection:
+                rows = connection.execute(select(func.count()).select_from(journal_row)).scalar_one()
+                numbers = connection.execute(select(func.count()).select_from(journal_number)).scalar_one()
+            if rows == numbers:
+                return rows
+            assert time.monotonic() < deadline, f"{rows} rows, {numbers} sealed"
+            time.sleep(0.2)
 
     def send_again(self) -> None:
         """The senders repeat what was not acknowledged: each gets its Success, and nothing is there twice."""
@@ -164,6 +207,10 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_half_there(tmp_path: Path, 
         assert cut, "no kill met a submission under way"
         assert check_bytes(trial.server, settings.repository.unique_id, trial.sent) >= len(trial.sent) > KILLS_OF_A_STORE
         trial.check(trial.sent)
+        sealed = trial.wait_for_the_seal()
+        trial.check_journal(trial.sent, ())
+        print(f"{sealed} journal rows sealed, {trial.disclosed} disclosures among them")
+        assert trial.disclosed > 0
         assert trial.server.stop() == 0
     finally:
         trial.server.kill()
