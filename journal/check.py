@@ -9,7 +9,7 @@ from typing import Final
 from database.problem import Problem, Severity
 from journal.head import NO_HEAD, ExportedHead, Head
 from journal.keys import PublicKey
-from journal.line import ROW_AT, Values, chained, line
+from journal.line import Values, chained, line, time_of
 
 LATE: Final = 3600 * 1_000_000
 """Microseconds between the time of a row and its seal, beyond which an operator should know."""
@@ -75,7 +75,7 @@ class Checker:
                         f"row {number}",
                         f"id {row.row_id}: it is not what was sealed here: changed, or put in another's place",
                     )
-                if row.values[ROW_AT] < oldest:
+                if time_of(row.values) < oldest:
                     self.late, self._first_late = self.late + 1, self._first_late or number
             digest = row.hash
             if number in self._wanted:

@@ -41,7 +41,16 @@ PATIENT, ID, ROW_AT = COLUMNS.index("patient"), COLUMNS.index("id"), COLUMNS.ind
 Values = tuple[Any, ...]
 """The values of one row in the order of COLUMNS: text, and the time as an integer."""
 
-_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+_quoted = json.encoder.encode_basestring_ascii
+_AFTER_AT = ROW_AT + 1
+
+
+def _odd(value: object) -> object:
+    """What no column of ours holds, and SQLite would store all the same."""
+    return {"blob": value.hex()} if isinstance(value, bytes) else {"value": repr(value)}
+
+
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False, default=_odd).encode
 
 
 def row_columns() -> tuple[Column[Any], ...]:
@@ -49,9 +58,22 @@ def row_columns() -> tuple[Column[Any], ...]:
     return tuple(journal_row.c[name] for name in COLUMNS)
 
 
-def line(number: int, values: Sequence[object]) -> bytes:
-    """The canonical bytes of a row."""
-    return _encode((number, *values)).encode("ascii")
+def line(number: int, values: Values) -> bytes:
+    """The canonical bytes of a row: as `canonical` gives them, several times faster."""
+    at = values[ROW_AT]
+    if type(at) is int:
+        try:
+            before, after = ",".join(map(_quoted, values[:ROW_AT])), ",".join(map(_quoted, values[_AFTER_AT:]))
+            return f"[{number},{before},{at},{after}]".encode("ascii")
+        except TypeError:
+            pass  # put in by another hand: not text
+    return canonical((number, *values))
+
+
+def time_of(values: Values) -> int:
+    """The time of a row; 0 where another hand put in something else."""
+    at = values[ROW_AT]
+    return at if type(at) is int else 0
 
 
 def chained(previous: bytes, line: bytes) -> bytes:

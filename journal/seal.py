@@ -20,7 +20,7 @@ from database.handle import Database
 from database.prepared import Statement
 from journal.head import HASH_LENGTH, NO_HEAD, Head, insert_head, insert_key, last_head, registered_keys
 from journal.keys import RegisteredKey, SealKey, load_key, make_key, save_key
-from journal.line import ID, PATIENT, ROW_AT, Values, chained, line
+from journal.line import ID, PATIENT, Values, chained, line, time_of
 from journal.scan import journal_scan
 from journal.tables import journal_head, journal_number
 
@@ -109,7 +109,7 @@ class Sealer:
             numbers.append({"number": number, "patient": values[PATIENT], "row_id": values[ID], "hash": digest})
         head = Head(number, len(rows), digest, at, last.number, key.id).signed_with(key)
         self._write(lambda connection: self._store(connection, numbers, head))
-        late = sum(at - values[ROW_AT] > LATE for values in rows)
+        late = sum(at - time_of(values) > LATE for values in rows)
         if late:
             log.warning("%d journal rows were sealed more than %d s after their time", late, LATE // 1_000_000)
         self._last = head

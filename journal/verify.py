@@ -19,7 +19,7 @@ from database.problem import Problem
 from journal.check import Checker, Sealed
 from journal.head import ExportedHead, Head, heads_after, last_head
 from journal.keys import PublicKey
-from journal.line import ID, PATIENT, ROW_AT, Values
+from journal.line import ID, PATIENT, Values, time_of
 from journal.scan import JournalScan, Position, journal_scan
 from journal.tables import journal_number
 
@@ -111,13 +111,14 @@ class Verification:
         oldest: Values | None = None
         for values in reader.left_over():
             self.unsealed += 1
-            if values[ROW_AT] < sealed_at - _LATE:
+            at = time_of(values)
+            if at < sealed_at - _LATE:
                 text = f"id {values[ID]}: without number though older than the newest seal: put in afterwards, or passed by"
                 yield Problem("row-unsealed", f"row id {values[ID]}", text)
-            elif values[ROW_AT] < self.at - _LATE and (oldest is None or values[ROW_AT] < oldest[ROW_AT]):
+            elif at < self.at - _LATE and (oldest is None or at < time_of(oldest)):
                 oldest = values
         if oldest is not None:
-            waited = (self.at - oldest[ROW_AT]) / 1_000_000
+            waited = (self.at - time_of(oldest)) / 1_000_000
             text = f"the oldest of {self.unsealed} rows without number waits for {waited:.0f} s: does the server run?"
             yield Problem("seal-late", f"row id {oldest[ID]}", text)
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import Connection, select
 
 from database import open_database
 from database.problem import Problem, Severity
 from journal.head import ExportedHead, last_head
 from journal.keys import make_key, save_key
+from journal.line import canonical, line
 from journal.rows import journal
 from journal.tables import journal_row
 from journal.verify import LATE, Verification, check_ends
@@ -250,3 +254,22 @@ def test_memory_is_bounded_when_rows_and_numbers_go_apart(sealed: Journal, monke
         pass
     assert sealed.rules() == []
     assert [each.rule for each in sealed.problems()] == ["sealed-late"]
+
+
+@pytest.mark.parametrize("column", ["detail", "at", "objects"])
+@pytest.mark.parametrize("value", [b"\x00\xff", "text", 1.5])
+def test_a_value_of_another_type_is_found_and_stops_nothing(sealed: Journal, column: str, value: object) -> None:
+    if sealed.database.kind != "sqlite":
+        pytest.skip("PostgreSQL keeps the types of columns")
+    tamper(sealed.database, f"UPDATE journal_row SET {column} = :v WHERE id = :i", v=value, i=sealed.ids()[4])
+    assert sealed.first() == ("row-changed", "row 5")
+    write_rows(sealed.database, 1, sealed.now)
+    tamper(sealed.database, f"UPDATE journal_row SET {column} = :v WHERE id > :i", v=value, i=max(sealed.ids()))
+    sealed.sealer().run()  # what is there is sealed as it is
+    assert sealed.rules() == ["row-changed"]
+
+
+@given(st.lists(st.text(alphabet=st.characters(exclude_categories=())), min_size=16, max_size=16), st.integers())
+def test_the_fast_line_is_the_canonical_one(texts: list[str], at: int) -> None:
+    values = (*texts[:2], at, *texts[3:])
+    assert line(7, values) == canonical((7, *values)) == json.dumps([7, *values], separators=(",", ":")).encode()
