@@ -11,6 +11,7 @@ from conformance.engine import CaseResult, Run, Verdict, run_cases
 from conformance.findings import Finding
 from conformance.plan import Case, load_plan, select
 from conformance.target import Target, load_target
+from liasse.settings import DEFAULT_REPOSITORY_ID
 from schemas.paths import MESSAGES, schema_files
 from tests.e2e.faulty_proxy import FAULTS, Alter, Passing, faulty_proxy
 from tests.e2e.server import ROOT, RunningServer, merged, running
@@ -18,7 +19,7 @@ from tests.unit.conformance.canned import target_text
 from xmlsafe.schema import Schema
 
 LAB = {
-    "repository": {"unique_id": "1.3.6.1.4.1.21367.13.40.1"},
+    "repository": {"unique_id": DEFAULT_REPOSITORY_ID},
     "affinity_domain": {"codes": "connectathon", "assigning_authorities": ["1.3.6.1.4.1.21367.13.20.1000"]},
 }
 PLAN = load_plan()
