@@ -103,9 +103,7 @@ def fed_patient(cx: str, control_id: str) -> AuditObject:
 
 def write_event(event: AuditEvent) -> bytes:
     """The compact form."""
-    user = event.user
-    query = b""
-    objects = []
+    user, query, objects = event.user, b"", []
     for one in event.objects:
         objects.append((one.kind, one.id, one.details))
         query = query or one.query

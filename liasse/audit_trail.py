@@ -83,6 +83,8 @@ class Trail:
             return []
         if rows[0].decision.rule.startswith(_UNAUTHENTICATED):
             return [self._alert(ctx, rows[0])]
+        if len(rows) == 1:
+            return [self._event(ctx, _outcome(rows[0]), rows)]
         grouped: dict[Outcome, list[JournalRow]] = {}
         for row in rows:
             grouped.setdefault(_outcome(row), []).append(row)
@@ -119,8 +121,6 @@ class Trail:
         )
 
     def _event(self, ctx: RequestContext, outcome: Outcome, rows: Sequence[JournalRow]) -> AuditEvent:
-        failed = rows if outcome is not Outcome.SUCCESS else ()
-        rules = dict.fromkeys("not given" if row.decision.allowed else row.decision.rule for row in failed)
         caller = ctx.subject.id if ctx.subject.proof_level == "certificate" else ""
         return AuditEvent(
             name=ctx.transaction,
@@ -130,9 +130,9 @@ class Trail:
             caller=caller,
             peer=ctx.peer,
             user=_user(ctx.subject),
-            patients=tuple(dict.fromkeys(_cx(row.patient) for row in rows if row.patient)),
+            patients=tuple(dict.fromkeys([_cx(row.patient) for row in rows if row.patient])),
             objects=self._objects(ctx.transaction, rows),
-            description=",".join(rules),
+            description="" if outcome is Outcome.SUCCESS else _why(rows),
         )
 
     def _objects(self, transaction: str, rows: Sequence[JournalRow]) -> tuple[AuditObject, ...]:
@@ -204,11 +204,14 @@ def _outcome(row: JournalRow) -> Outcome:
     return Outcome.MAJOR if _UNAVAILABLE.intersection(row.decision.rule.split(",")) else Outcome.SERIOUS
 
 
+def _why(rows: Sequence[JournalRow]) -> str:
+    return ",".join(dict.fromkeys("not given" if row.decision.allowed else row.decision.rule for row in rows))
+
+
 def _query(row: JournalRow) -> tuple[AuditObject, ...]:
     """The query that was asked, whether or not it could be understood."""
     request = row.evidence() if row.evidence is not None else b""
-    name = next((identifier for kind, identifier in row.objects if kind == "query"), "")
-    query_id = _QUERY_IDS.get(name, "")
+    query_id = _QUERY_IDS.get(row.objects[0][1], "") if row.objects else ""
     if not query_id and (found := _QUERY_ID.search(request)) is not None:
         query_id = found[1].decode("utf-8", "replace")
     return (query_object(query_id, request),) if query_id or request else ()

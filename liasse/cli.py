@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from conformance.cli import app as conformance
+from conformance.simulators.receive import app as audit
 from liasse.commands.config import config
 from liasse.commands.doctor import doctor
 from liasse.commands.init import init, migrate
@@ -33,6 +34,7 @@ app.add_typer(config, name="config")
 mount(app)
 mount_upkeep(app)
 app.add_typer(conformance, name="conformance")
+app.add_typer(audit, name="audit")
 
 
 def _version(wanted: bool) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from lxml import etree
 
 from soap.transaction import Call
+
+_WORD: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-")
 
 
 def body_as_received(call: Call) -> bytes:
@@ -25,9 +28,9 @@ def body_as_received(call: Call) -> bytes:
     whole = message[begin : message.index(b">", end) + 1]
     first = whole.index(b">")
     start_tag = whole[: first if whole.count(b'"', 0, first) % 2 == whole.count(b"'", 0, first) % 2 == 0 else _start(whole)]
-    missing = b""
+    names, missing = whole.replace(b"xmlns:", b""), b""
     for prefix, uri in body.nsmap.items():
-        if not _is_declared(prefix, start_tag) and _may_be_used(prefix, whole):
+        if not _is_declared(prefix, start_tag) and _may_be_used(prefix, names):
             missing += _declaration(prefix, uri)
     return whole if not missing else whole[: len(tag) + 1] + missing + whole[len(tag) + 1 :]
 
@@ -51,10 +54,14 @@ def _is_declared(prefix: str | None, start_tag: bytes) -> bool:
 
 
 def _may_be_used(prefix: str | None, element: bytes) -> bool:
+    """Whether the prefix stands anywhere as a whole word before a colon."""
     if prefix is None:
         return True
     colon = prefix.encode() + b":"
-    return colon in element and re.search(rb"(?<![\w.-])%b" % re.escape(colon), element) is not None
+    found = element.find(colon)
+    while found > 0 and element[found - 1] in _WORD:
+        found = element.find(colon, found + 1)
+    return found >= 0
 
 
 def _declaration(prefix: str | None, uri: str) -> bytes:
