@@ -1,4 +1,4 @@
-"""Every field report of the classes A to I and K has a test, or a reason why not yet.
+"""Every field report of the classes A to I, K and N has a test, or a reason why not yet.
 
 A report is a row of the collection of public fault reports, by its number. Reports about other actors are tried by the
 conformance tester's own tests: there a made-up peer commits the fault.
@@ -23,6 +23,7 @@ FEED = "tests/unit/xds_registry/test_iti8.py"
 MLLP = "tests/unit/xds_registry/test_mllp.py"
 PROVIDE = "tests/unit/xds_repository/test_iti41.py"
 RETRIEVE = "tests/unit/xds_repository/test_iti43.py"
+RECEIVER = "tests/unit/conformance/test_audit_receiver.py"
 CONTENT = "tests/unit/xds_repository/test_content.py"
 
 
@@ -175,6 +176,18 @@ REPORTS: Mapping[int, tuple[str, ...] | Later] = {
     110: (f"{FEED}::test_line_ends_after_the_last_segment_are_no_segment",),
     111: (f"{MLLP}::test_the_answer_is_framed",),
     112: (f"{FEED}::test_doubled_and_foreign_line_ends_between_segments",),
+    126: (
+        "tests/unit/liasse/test_audit_trail.py::test_f126_a_query_names_its_patient_its_bytes_and_its_user",
+        "tests/e2e/test_audit.py::test_queries_carry_their_patient_and_their_bytes",
+        f"{RECEIVER}::test_f126_the_patient_of_get_all_is_demanded",
+    ),
+    127: (f"{RECEIVER}::test_f127_a_plausible_but_wrong_msgid",),
+    128: (f"{RECEIVER}::test_f128_the_letters_bom_are_found_and_the_mark_is_not",),
+    129: (
+        "tests/unit/liasse/test_audit_trail.py::test_f129_what_is_given_and_what_is_not_are_two_events",
+        "tests/e2e/test_audit.py::test_one_event_for_each_transaction",
+        f"{RECEIVER}::test_f129_inverted_ends_of_a_retrieve_are_found",
+    ),
 }
 
 
@@ -205,4 +218,4 @@ def test_no_report_is_left_out() -> None:
     text = shared("reference", "field_reports.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| F(\d+) \| .*? \| ([A-Z]) \|", text, re.MULTILINE)
     assert len(rows) > 100
-    assert {int(number) for number, kind in rows if kind in "ABCDEFGHIK"} == set(REPORTS)
+    assert {int(number) for number, kind in rows if kind in "ABCDEFGHIKN"} == set(REPORTS)
