@@ -18,6 +18,7 @@ import structlog
 
 from liasse.logs import SECURITY_LOG
 from liasse.settings import TlsSettings
+from soap.handshakes import ConnectionContext
 
 log = structlog.get_logger()
 
@@ -47,7 +48,7 @@ def server_context(tls: TlsSettings, lists: Sequence[bytes] = ()) -> ssl.SSLCont
     """
     if tls.certificate is None or tls.key is None:
         raise TlsError("tls.certificate and tls.key: both are needed")
-    context = _bare_context(tls)
+    context = _bare_context(tls, ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
     for setting, path in (("tls.certificate", tls.certificate), ("tls.key", tls.key)):
         try:
             path.read_bytes()
@@ -69,9 +70,8 @@ def server_context(tls: TlsSettings, lists: Sequence[bytes] = ()) -> ssl.SSLCont
     return context
 
 
-def _bare_context(tls: TlsSettings) -> ssl.SSLContext:
+def _bare_context(tls: TlsSettings, context: ssl.SSLContext) -> ssl.SSLContext:
     """Everything but keys, authorities and lists."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(":".join(SUITES))
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_TICKET | ssl.OP_CIPHER_SERVER_PREFERENCE
@@ -130,7 +130,7 @@ class LiveContext:
     def __call__(self) -> ssl.SSLContext:
         """The context of one new connection."""
         shared = self._shared
-        context = _bare_context(self._tls)
+        context = _bare_context(self._tls, ConnectionContext(ssl.PROTOCOL_TLS_SERVER))
         context.verify_flags = shared.verify_flags
 
         def pass_on(connection: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _context: ssl.SSLContext) -> None:

@@ -12,13 +12,50 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 Contexts = Callable[[], ssl.SSLContext]
-"""Gives the context of one new connection."""
+"""Gives the context of one new connection; one of the kind `ConnectionContext` tells clients why they are refused."""
 
 OnRefused = Callable[[str, str], None]
 """Told the address of a client and why no session was agreed with it."""
 
 _BURST: Final = 4.0
 _MANY: Final = 10_000
+
+
+class _Telling(ssl.SSLObject):
+    """Has the alert sent when a handshake fails: asyncio keeps it to itself, and the client would see a bare end."""
+
+    send_alert: Callable[[], None]
+
+    def do_handshake(self) -> None:
+        """As usual."""
+        try:
+            super().do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except ssl.SSLError:
+            self.send_alert()
+            raise
+
+
+class ConnectionContext(ssl.SSLContext):
+    """The context of one connection only, whose `transport` takes the alert."""
+
+    sslobject_class = _Telling
+    transport: asyncio.Transport
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        """As usual."""
+        made = super().wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+        assert isinstance(made, _Telling)
+        made.send_alert = lambda: self.transport.write(outgoing.read())
+        return made
 
 
 class Pace:
@@ -103,8 +140,11 @@ class Handshakes:
                 await asyncio.sleep(wait)
             if transport.is_closing():
                 return
+            context = self._contexts()
+            if isinstance(context, ConnectionContext):
+                context.transport = transport
             secured = await asyncio.get_running_loop().start_tls(
-                transport, early, self._contexts(), server_side=True, ssl_handshake_timeout=max(0.1, self._timeout - wait)
+                transport, early, context, server_side=True, ssl_handshake_timeout=max(0.1, self._timeout - wait)
             )
         except ssl.SSLError as error:
             self._on_refused(address, _reason(error))
