@@ -11,11 +11,11 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Final, Protocol
 
 from lxml import etree
-from pki.trust import Checked
 
 from access_control.subject import Subject
 from pki.identity import CertificateIdentity
 from pki.rules import Purpose
+from pki.trust import Checked
 from xua.conditions import Authentication
 from xua.refusal import Family
 from xua.settings import AssertionSettings, AssertionSettingsError

@@ -12,11 +12,11 @@ import re
 from typing import Final
 
 from lxml import etree
-from pki.trust import Checked
 
 from access_control.subject import Subject
 from pki.identity import CertificateIdentity, same_name
 from pki.rules import Purpose
+from pki.trust import Checked
 from xmlsafe.namespaces import DS, SAML2
 from xua.attributes import Attribute, Form, read_values
 from xua.kinds.kind import Evidence
