@@ -55,7 +55,7 @@ proof: $(READY)
 
 lint: $(READY)
 	@$(BIN)/ruff format --check .
-	@$(BIN)/ruff check .
+	@$(BIN)/ruff check --no-cache .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
