@@ -10,34 +10,23 @@ import resource
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
 
 from database.engine import open_database
 from database.errors import DatabaseError, SchemaMismatch
 from database.schema import check_schema, current_schema
 from database.sqlite_driver import SqliteEngine, sqlite_engine
+from liasse.checks import Check
 from liasse.mounts import MOUNTINFO, mount_of
 from liasse.packages import PACKAGES
 from liasse.settings import Settings
+from liasse.tls_checks import check_tls
 
 _ENOUGH_FILES = 4096
 _CLOCK_UNKNOWN = 5
 _STA_UNSYNC = 0x40
 _TIMEX_BYTES, _TIMEX_STATUS = 256, 40
-
-State = Literal["ok", "warn", "fail"]
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """The result of one check: its name, how it went, and what was found and is expected."""
-
-    name: str
-    status: State
-    detail: str
 
 
 def run_doctor(settings: Settings) -> list[Check]:
@@ -53,6 +42,7 @@ def run_doctor(settings: Settings) -> list[Check]:
         check_database(settings),
         check_clock(),
         check_open_files(),
+        *check_tls(settings),
         *(Check("settings", "warn", caution) for caution in settings.cautions()),
     ]
 

@@ -15,6 +15,7 @@ from liasse.duties import Jobs
 from liasse.sealing import seal_job
 from liasse.settings import Settings
 from liasse.status import Status
+from liasse.tls import TlsError, registry_context
 from liasse.trust import Authorities, fetch_lists
 from liasse.wiring import wall_clock
 from soap.connections import ClientError
@@ -75,10 +76,13 @@ def _forget_message_ids(database: Database, settings: Settings) -> None:
 def _resolver(database: Database, url: str, lease: Lease, settings: Settings) -> Callable[[], None]:
     def run() -> None:
         try:
-            with closing(RemoteRegistry(url)) as registry:
+            with closing(RemoteRegistry(url, tls=registry_context(settings.repository))) as registry:
                 decided = resolve_pending(database, registry, settings.repository.unique_id, wall_clock, lease.guard)
         except ClientError as error:
             _log.warning("the registry could not be asked about pending documents: %s", type(error).__name__)
+            return
+        except TlsError:
+            _log.exception("the registry could not be asked about pending documents")
             return
         if decided:
             _log.info("%d pending documents were decided", decided)

@@ -25,7 +25,7 @@ from liasse.settings import Settings
 from liasse.settings_file import SettingsError, load_settings
 from liasse.storage import init_storage, is_new
 from liasse.supervisor import StartError, Supervisor
-from liasse.tls import TlsError, server_context
+from liasse.tls import TlsError, registry_context, server_context
 from liasse.trust import fetch_lists
 from liasse.wiring import Ready, prepare, wall_clock
 from liasse.worker import worker_main
@@ -70,6 +70,7 @@ def run(settings: Settings) -> int:
     ready = prepare(settings)
     if settings.tls.certificate:
         server_context(settings.tls)  # a pair that cannot be used is refused before anything is forked
+    registry_context(settings.repository)
     if is_new(settings):
         init_storage(settings)
         log.info("a new storage was made")

@@ -185,6 +185,13 @@ class RepositorySettings(Table):
         default=DEFAULT_REPOSITORY_ID, description="repositoryUniqueId. The default is for laboratories."
     )
     registry: str = Field(default="", description="URL of a remote registry (ITI-42). Empty: the registry of this instance.")
+    registry_certificate: OptionalPath = Field(
+        default=None, description="PEM file of the certificate shown to that registry, and its chain. Empty: none is shown."
+    )
+    registry_key: OptionalPath = Field(default=None, description="PEM file of its private key.")
+    registry_ca: FilePaths = Field(
+        default=(), description="PEM files of the authorities behind that registry. Empty: those of this machine."
+    )
     content_check: Literal["off", "warn", "refuse"] = Field(
         default="warn",
         description="What a difference between a CDA header and its metadata does: nothing, a warning, a refusal.",
@@ -196,6 +203,14 @@ class RepositorySettings(Table):
         if value and not re.match(r"https?://[^/\s]+", value):
             raise ValueError("expected a URL that begins with http:// or https://, or an empty text")
         return value
+
+    @model_validator(mode="after")
+    def _whole_pair(self) -> Self:
+        if (self.registry_certificate is None) != (self.registry_key is None):
+            raise ValueError("registry_certificate and registry_key: both are needed, or neither")
+        if (self.registry_certificate or self.registry_ca) and not self.registry.startswith("https://"):
+            raise ValueError("registry_certificate and registry_ca need a registry whose URL begins with https://")
+        return self
 
 
 class AffinityDomainSettings(Table):
@@ -412,6 +427,8 @@ class Settings(Table):
             found.append("access.policy = open: every peer that reaches the server reads and writes everything")
         if not (self.server.unix_socket or _is_loopback(self.server.host) or self.tls.certificate):
             found.append(f"server.host = {self.server.host}: messages travel in clear on the network")
+        if self.repository.registry.startswith("http://"):
+            found.append("repository.registry: registrations travel in clear to the registry")
         if not _is_loopback(self.feed.host):
             found.append(f"feed.host = {self.feed.host}: anybody who reaches it makes patients known")
         found += self.audit.cautions()

@@ -17,7 +17,7 @@ from typing import Final
 import structlog
 
 from liasse.logs import SECURITY_LOG
-from liasse.settings import TlsSettings
+from liasse.settings import RepositorySettings, TlsSettings
 from soap.handshakes import ConnectionContext
 
 log = structlog.get_logger()
@@ -110,6 +110,27 @@ def _pem(data: bytes) -> bytes:
 
 def _no_password() -> bytes:
     raise ValueError("a key under a password cannot be used")
+
+
+def registry_context(repository: RepositorySettings) -> ssl.SSLContext | None:
+    """How the remote registry is talked to: with our certificate, TLS 1.2 at least. None without https. Raises TlsError."""
+    if not repository.registry.startswith("https://"):
+        return None
+    context = ssl.create_default_context() if not repository.registry_ca else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    for path in repository.registry_ca:
+        try:
+            context.load_verify_locations(cafile=path)
+        except OSError as error:
+            raise TlsError(f"repository.registry_ca: {path}: {_reason(error)}") from error
+    pair = (repository.registry_certificate, repository.registry_key)
+    if pair[0] is not None:
+        try:
+            context.load_cert_chain(pair[0], pair[1], password=_no_password)
+        except (OSError, ValueError) as error:
+            names = "repository.registry_certificate and repository.registry_key"
+            raise TlsError(f"{names}: {pair[0]}, {pair[1]}: {_reason(error)}") from error
+    return context
 
 
 class LiveContext:

@@ -23,6 +23,7 @@ from liasse.recording import Recorder
 from liasse.settings import Settings
 from liasse.status import Status
 from liasse.threads import MessageThreads
+from liasse.tls import registry_context
 from liasse.trust import Authorities, LiveTrust
 from schemas.paths import MESSAGES, schema_files
 from soap.transaction import StagedPart, Transaction
@@ -142,7 +143,7 @@ def open_actors(
     )
     port: RegistryPort = LocalRegistry.of(registry)
     if settings.repository.registry:
-        port = RemoteRegistry(settings.repository.registry)
+        port = RemoteRegistry(settings.repository.registry, tls=registry_context(settings.repository))
         if trail is not None:
             port = AuditedRegistry(port, settings.repository.registry, trail, database)
     repository = Repository(

@@ -5,6 +5,7 @@ Source: IHE ITI TF-2 3.42, 3.18 (GetDocuments).
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy import Connection
@@ -41,12 +42,15 @@ _OURSELVES = Subject("liasse", proof_level="local")
 
 
 class RemoteRegistry:
-    """RegistryPort over ITI-42. Thread-safe. Effects are not its business: `in_process` is false."""
+    """RegistryPort over ITI-42. Thread-safe. Effects are not its business: `in_process` is false.
+
+    `tls` is used for https, with our certificate for its registry; the platform's trust store without it.
+    """
 
     in_process = False
 
-    def __init__(self, url: str, timeouts: Timeouts = _TIMEOUTS) -> None:
-        self._client = SoapClient(url, timeouts)
+    def __init__(self, url: str, timeouts: Timeouts = _TIMEOUTS, *, tls: ssl.SSLContext | None = None) -> None:
+        self._client = SoapClient(url, timeouts, tls=tls)
 
     def register(self, ctx: RequestContext, request: Registration) -> tuple[Finding, ...]:  # noqa: ARG002
         """Send the registration. Raises XdsFailure with the registry's errors, RegistryNotAvailable."""

@@ -9,9 +9,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from liasse.checks import Check
 from liasse.commands import output
 from liasse.commands.peers import ConfigOption, JsonOption, config_path, read_settings
-from liasse.doctor import Check, run_doctor
+from liasse.doctor import run_doctor
 
 _STYLES: Final = {"ok": output.GOOD, "warn": output.NOTE, "fail": output.BAD}
 

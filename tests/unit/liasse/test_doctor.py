@@ -10,8 +10,8 @@ from sqlalchemy import text
 
 from database.engine import open_database
 from database.sqlite_driver import SqliteEngine
+from liasse.checks import Check
 from liasse.doctor import (
-    Check,
     check_clock,
     check_database,
     check_file_system,
