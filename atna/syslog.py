@@ -7,13 +7,9 @@ Source: RFC 5424 section 6; RFC 5425 sections 4.3 (octet counting), 4.4 (closure
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
 import socket
 import ssl
-import struct
-import termios
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +18,7 @@ from typing import Final, Protocol
 
 from atna.events import AuditEvent
 from atna.message import Origin, halves, time_text, without_query, write_message
+from atna.tls import TlsSender
 
 PRIORITY: Final = 10 * 8 + 5
 """Facility 10 (security), severity 5 (notice)."""
@@ -33,8 +30,6 @@ DATAGRAM: Final = 65_507
 
 _UNPRINTABLE = re.compile(r"[^\x21-\x7e]")
 _CONNECT: Final = 5.0
-_CHUNK: Final = 1 << 16
-_LOOK_AGAIN: Final = 0.005
 
 
 class CollectorError(Exception):
@@ -87,10 +82,9 @@ class TlsCollector:
             raise CollectorError(f"certificate, key or ca cannot be used: {_reason(error)}") from None
         try:
             with socket.create_connection((self.host, self.port), timeout=min(_CONNECT, self.patience)) as raw:
-                raw.settimeout(_left(deadline))
-                with context.wrap_socket(raw, server_hostname=self.host, suppress_ragged_eofs=False) as connection:
-                    _send_all(connection, data, deadline)
-                    _close_confirmed(connection, deadline)
+                connection = TlsSender(raw, context, self.host, deadline)
+                connection.send(data)
+                connection.close_confirmed()
         except TimeoutError:
             raise CollectorError(f"{self.host}:{self.port} did not take the batch within {self.patience:g} s") from None
         except OSError as error:
@@ -142,52 +136,6 @@ class UdpCollector:
         if len(parts) == 1:
             raise CollectorError(f"an event needs {len(message)} bytes, a datagram holds {self.largest}: use tls")
         return [one for part in parts for one in self._messages(part)]
-
-
-def _send_all(connection: ssl.SSLSocket, data: bytes, deadline: float) -> None:
-    view = memoryview(data)
-    while view:
-        connection.settimeout(_left(deadline))
-        view = view[connection.send(view[:_CHUNK]) :]
-
-
-def _close_confirmed(connection: ssl.SSLSocket, deadline: float) -> None:
-    """Say that we close, and wait until the collector does. A reset or an alert means that it did not read everything.
-
-    Some collectors (rsyslog with GnuTLS) end the TCP connection without a close_notify of their own. That will do once their
-    kernel has acknowledged every byte: had the collector closed without reading them, a reset would come instead.
-    """
-    connection.settimeout(_left(deadline))
-    try:
-        connection.unwrap()
-    except ssl.SSLEOFError:
-        _acknowledged(connection, deadline)
-    except ssl.SSLError:
-        raise
-    except OSError as error:
-        if isinstance(error, ConnectionError | TimeoutError) or error.errno:
-            raise
-        _acknowledged(connection, deadline)
-
-
-def _acknowledged(connection: socket.socket, deadline: float) -> None:
-    """Wait until the peer's kernel has acknowledged what was sent. Raises OSError."""
-    while True:
-        failed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if failed:
-            raise OSError(failed, os.strerror(failed))
-        (left,) = struct.unpack("i", fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, b"\0" * 4))
-        if not left:
-            return
-        _left(deadline)
-        time.sleep(_LOOK_AGAIN)
-
-
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    return left
 
 
 def _reason(error: OSError) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import socket
+import ssl
+import time
 from dataclasses import replace
 
 import pytest
 
 from atna.events import AuditEvent
 from atna.syslog import CollectorError, TlsCollector, frame, syslog_message
+from atna.tls import TlsSender
 from conformance.simulators.audit_receiver import AuditReceiver, Behaviour
 from tests.audit_side import ORIGIN, Certificates, query_event, retrieve_event, udp_collector
 
@@ -80,6 +83,29 @@ def test_without_a_client_certificate_nothing_is_confirmed(certificates: Certifi
         with pytest.raises(CollectorError):
             collector.send(EVENTS)
         assert receiver.received == []
+
+
+@pytest.mark.parametrize("pause", [0.0, 0.05])
+def test_an_alert_that_is_there_when_we_close_is_no_confirmation(certificates: Certificates, pause: float) -> None:
+    """`SSLSocket.unwrap` takes it for one now and then."""
+    with certificates.receiver() as receiver:
+        for _ in range(10):
+            context = ssl.create_default_context(cafile=certificates.ca)
+            with socket.create_connection(("127.0.0.1", receiver.tcp or 0)) as raw:
+                connection = TlsSender(raw, context, "127.0.0.1", time.monotonic() + 10)
+                time.sleep(pause)
+                with pytest.raises(OSError):
+                    connection.close_confirmed()
+    assert len(receiver.failures) == 10
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_both_versions_of_tls(certificates: Certificates, version: ssl.TLSVersion) -> None:
+    with certificates.receiver() as receiver:
+        assert receiver.context is not None
+        receiver.context.minimum_version = receiver.context.maximum_version = version
+        certificates.collector(receiver).send(EVENTS)
+        assert len(receiver.received) == len(EVENTS)
 
 
 def test_missing_files_are_named_as_the_reason(certificates: Certificates) -> None:
