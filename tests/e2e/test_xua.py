@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -124,7 +124,7 @@ def test_an_assertion_that_points_at_a_consent_is_accepted(lab: Lab, number: str
 )
 def test_an_assertion_that_does_not_fit_is_a_fault(lab: Lab, number: str, wrong: str, subcode: str) -> None:
     before = wire.stored(lab.server)
-    token = {
+    tokens: dict[str, Callable[[], bytes | None]] = {
         "expired": lambda: lab.token(at=now_micros() - 2 * HOUR),
         "not yet valid": lambda: lab.token(at=now_micros() + HOUR),
         "another audience": lambda: lab.token(audience="http://another.example.org"),
@@ -133,8 +133,8 @@ def test_an_assertion_that_does_not_fit_is_a_fault(lab: Lab, number: str, wrong:
         "another context": lambda: lab.token(context=PASSWORD),
         "role": lambda: lab.token(roles=(Coded("1", ROLE.system),)),
         "none": lambda: None,
-    }[wrong]()
-    seen = lab.send(MESSAGES[number](), token)
+    }
+    seen = lab.send(MESSAGES[number](), tokens[wrong]())
     assert (seen.status, seen.verdict) == (500, f"fault Sender/{subcode}")
     assert wire.stored(lab.server) == before
 
