@@ -87,7 +87,7 @@ def test_a_stopped_supervisor_leaves_the_watchdog_without_news(tmp_path: Path, n
 
 
 def test_every_process_that_stands_still_is_replaced_while_the_server_serves(tmp_path: Path, notices: socket.socket) -> None:
-    server = begin(tmp_path, notices, watchdog=30, hang_timeout=2)
+    server = begin(tmp_path, notices, watchdog=30, hang_timeout=4)
     try:
         for _ in range(3):  # two workers and the background process, each once, the oldest first
             before = children(server)

@@ -204,13 +204,13 @@ def test_a_worker_that_exits_is_replaced_and_the_others_go_on(start: Callable[..
 
 
 def test_a_stopped_worker_is_replaced_and_the_others_go_on(start: Callable[..., Server]) -> None:
-    server = start(extra="hang_timeout = 1").ready()
+    server = start(extra="hang_timeout = 3").ready()
     before = server.workers()
     victim = before[0]
     os.kill(victim, signal.SIGSTOP)
     (line,) = eventually(lambda: server.logged("a process hangs and is killed"))
     assert (line["worker"], line["status"], line["frames"]) == (0, "worker", [])
-    assert line["duration"] > 1
+    assert line["duration"] > 3
     eventually(lambda: not lives(victim))
     after = eventually(lambda: len(found := server.workers()) == 2 and found)
     assert after[0] != victim
@@ -220,7 +220,7 @@ def test_a_stopped_worker_is_replaced_and_the_others_go_on(start: Callable[..., 
 
 
 def test_a_worker_that_hangs_says_where_before_it_is_replaced(start: Callable[..., Server]) -> None:
-    server = start(extra="hang_timeout = 1").ready()
+    server = start(extra="hang_timeout = 3").ready()
     with server.connect() as connection:
         connection.sendall(b"hang\n")
         slot = int(connection.makefile().readline())
@@ -232,7 +232,7 @@ def test_a_worker_that_hangs_says_where_before_it_is_replaced(start: Callable[..
 
 
 def test_a_stopped_background_process_is_replaced_and_health_returns(start: Callable[..., Server]) -> None:
-    server = start(extra="hang_timeout = 1").ready()
+    server = start(extra="hang_timeout = 3").ready()
     victim = server.background()
     os.kill(victim, signal.SIGSTOP)
     eventually(lambda: server.background() not in {0, victim} and server.ask()["ok"])
