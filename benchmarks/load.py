@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -55,10 +56,10 @@ class WrongAnswer(Exception):
 
 
 class Connection:
-    """One connection; its buffer is used again for every answer."""
+    """One connection, over TLS with `tls`; its buffer is used again for every answer."""
 
-    def __init__(self, address: tuple[str, int]) -> None:
-        self._address = address
+    def __init__(self, address: tuple[str, int], tls: ssl.SSLContext | None = None) -> None:
+        self._address, self._tls = address, tls
         self._host = f"{address[0]}:{address[1]}"
         self._socket: socket.socket | None = None
         self._buffer = bytearray(1 << 20)
@@ -68,6 +69,8 @@ class Connection:
         if self._socket is None:
             self._socket = socket.create_connection(self._address, timeout=120)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._tls is not None:
+                self._socket = self._tls.wrap_socket(self._socket, server_hostname="localhost")
         self._socket.sendall(message.http(self._host))
         have, end = 0, -1
         while end < 0:
@@ -120,7 +123,9 @@ def _exchange(connection: Connection, work: Work, message: Message) -> tuple[flo
         return took, len(body)
 
 
-def measure(address: tuple[str, int], pid: int, work: Work, connections: int, count: int) -> Figures:
+def measure(
+    address: tuple[str, int], pid: int, work: Work, connections: int, count: int, tls: ssl.SSLContext | None = None
+) -> Figures:
     """Send `count` requests over `connections`; messages are made before the clock starts."""
     messages = [work.make() for _ in range(count)]
     left = iter(messages)
@@ -131,7 +136,7 @@ def measure(address: tuple[str, int], pid: int, work: Work, connections: int, co
 
     def one() -> None:
         nonlocal received
-        connection, own, size = Connection(address), [], 0
+        connection, own, size = Connection(address, tls), [], 0
         try:
             while not failures:
                 with taken:

@@ -7,6 +7,7 @@ import http.client
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -66,13 +67,25 @@ def initialise(directory: Path, port: int = 0, workers: int = 2) -> Path:
 
 
 @contextlib.contextmanager
-def serving(directory: Path, *, workers: int = 2, under: Sequence[str] = ()) -> Iterator[Running]:
-    """A server on `directory`, initialised if need be; `under` is a command that runs it (strace)."""
+def serving(
+    directory: Path,
+    *,
+    workers: int = 2,
+    under: Sequence[str] = (),
+    more: str = "",
+    tls: ssl.SSLContext | None = None,
+) -> Iterator[Running]:
+    """A server on `directory`, initialised if need be; `under` is a command that runs it (strace).
+
+    `more` are further tables of its settings; `tls` is how it is talked to where they say so.
+    """
     port = free_port()
     if (directory / "config.toml").exists():
         config = write_config(directory, port, workers)
     else:
         config = initialise(directory, port, workers)
+    with config.open("a") as file:
+        file.write(more)
     with (directory / "server.log").open("ab") as log:
         started = time.perf_counter()
         process = subprocess.Popen(
@@ -83,18 +96,22 @@ def serving(directory: Path, *, workers: int = 2, under: Sequence[str] = ()) -> 
             start_new_session=True,
         )
         try:
-            _wait(process, port)
+            _wait(process, port, tls)
             yield Running(directory, ("127.0.0.1", port), process.pid, time.perf_counter() - started)
         finally:
             _stop(process)
 
 
-def _wait(process: subprocess.Popen[bytes], port: int) -> None:
+def _wait(process: subprocess.Popen[bytes], port: int, tls: ssl.SSLContext | None) -> None:
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise RuntimeError(f"the server ended with {process.returncode}; see server.log in its folder")
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection = (
+            http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            if tls is None
+            else http.client.HTTPSConnection("localhost", port, timeout=5, context=tls)
+        )
         try:
             connection.request("GET", "/health")
             if connection.getresponse().status == 200:
