@@ -18,6 +18,7 @@ import pytest
 from liasse.tls import SUITES
 from pki.testca import TestPki
 from tests.e2e import wire
+from tests.e2e.server import running
 from tests.e2e.tls_domain import FRONTS, PATIENT, Front, TlsDomain, ask, server_files, tls_domain
 
 pytestmark = pytest.mark.nginx
@@ -269,6 +270,22 @@ def test_a_connection_ends_at_its_age(tmp_path: Path) -> None:
             time.sleep(0.1)
         assert asked > 1
         assert connection.recv(1) == b""
+
+
+def test_a_repository_registers_with_a_registry_over_mutual_tls(tmp_path: Path) -> None:
+    with tls_domain(tmp_path / "registry", "built-in") as domain:
+        ours = domain.pki.issue("client", "repository")
+        remote = {
+            "registry": f"https://localhost:{domain.port}/registry",
+            "registry_certificate": ours.certificate,
+            "registry_key": ours.key,
+            "registry_ca": [domain.pki.authorities],
+        }
+        with running(tmp_path / "repository", {"repository": remote}) as repository:
+            sent = wire.deposit(patient_id=PATIENT)
+            assert wire.send(repository, sent.message()).verdict == "Success"
+        found = domain.send(QUERY)
+        assert [each.value("uniqueId") for each in found.answer.objects] == list(sent.unique_ids)
 
 
 @pytest.mark.parametrize("front", FRONTS)
