@@ -156,9 +156,11 @@ def start(config: Path, env: Mapping[str, str] | None = None, tls: ssl.SSLContex
 def running(
     directory: Path, overrides: Mapping[str, Any] | None = None, tls: ssl.SSLContext | None = None
 ) -> Iterator[RunningServer]:
-    """A fresh server in `directory` for the length of the block; killed at its end if it was not stopped."""
+    """A fresh server in `directory` for the length of the block; killed at its end if it was not stopped.
+
+    It makes its storage itself, at its first start.
+    """
     config = write_config(directory, overrides)
-    init(config)
     server = start(config, tls=tls)
     try:
         yield server

@@ -18,7 +18,7 @@ from tests.e2e import wire
 from tests.e2e.conftest import ServerFactory
 from tests.e2e.failing import comes_true, frozen, pids
 from tests.e2e.sentinel import CDA, NAME, OID, PATIENT, check, clean, deposit, register, sentinels
-from tests.e2e.server import ROOT, RunningServer, command, init, start, write_config
+from tests.e2e.server import ROOT, RunningServer, command, start, write_config
 
 DEBUG = {"log": {"level": "debug"}, "server": {"workers": 1}}
 PLAIN = samples.oid()
@@ -59,7 +59,6 @@ def failing_policy(tmp_path: Path) -> Iterator[RunningServer]:
     """
     (plugin / "raising.py").write_text(textwrap.dedent(source))
     config = write_config(tmp_path / "server", {**DEBUG, "access": {"policy": "raising"}})
-    init(config)
     server = start(config, {"PYTHONPATH": str(plugin)})
     yield server
     server.kill()

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e import wire
-from tests.e2e.server import ROOT, RunningServer, init, start, write_config
+from tests.e2e.server import ROOT, RunningServer, start, write_config
 
 PATIENCE = 40.0
 
@@ -31,7 +31,6 @@ def notices(tmp_path: Path) -> Iterator[socket.socket]:
 
 def begin(folder: Path, notices: socket.socket, watchdog: float, hang_timeout: float = 30) -> RunningServer:
     config = write_config(folder / "server", {"server": {"hang_timeout": hang_timeout}})
-    init(config)
     env = {"NOTIFY_SOCKET": notices.getsockname(), "WATCHDOG_USEC": str(int(watchdog * 1_000_000))}
     return start(config, env)
 
@@ -105,7 +104,6 @@ def test_every_process_that_stands_still_is_replaced_while_the_server_serves(tmp
 
 def test_a_server_whose_manager_is_gone_goes_on(tmp_path: Path) -> None:
     config = write_config(tmp_path / "server")
-    init(config)
     server = start(config, {"NOTIFY_SOCKET": str(tmp_path / "nobody"), "WATCHDOG_USEC": "600000"})
     try:
         eventually(lambda: server.log_text().count("the service manager could not be told") > 2)
