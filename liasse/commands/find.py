@@ -10,9 +10,13 @@ from rich.table import Table
 from liasse.client import ExchangeFailed, Filters
 from liasse.commands import output
 from liasse.commands.peers import (
+    AuthoritiesOption,
+    CardOption,
     ConfigOption,
     JsonOption,
+    ModeOption,
     PatientOption,
+    ReasonOption,
     RegistryOption,
     check_patient,
     find_peers,
@@ -22,6 +26,7 @@ from liasse.submission import read_code
 from xds_metadata.datatypes import DatatypeError, check_dtm, read_xcn, read_xon
 from xds_metadata.model import APPROVED, DEPRECATED, Author, Code, DocumentEntry
 from xds_metadata.profile import DMP
+from xua.kinds.vihf_table import NORMAL
 
 _STATUSES: Final = {
     "approved": (APPROVED,),
@@ -46,10 +51,14 @@ def find(
     created_to: Annotated[str | None, typer.Option("--to", metavar="TIME", help="created before")] = None,
     registry: RegistryOption = None,
     config: ConfigOption = None,
+    card: CardOption = None,
+    mode: ModeOption = NORMAL,
+    reason: ReasonOption = "",
+    authorities: AuthoritiesOption = None,
     json: JsonOption = False,
 ) -> None:
     """List the documents of a patient (ITI-18)."""
-    peers = find_peers(config, registry, None, repository_needed=False)
+    peers = find_peers(config, registry, None, repository_needed=False).called_by(card, mode, reason, authorities)
     check_patient(patient)
     for name, time in (("--from", created_from), ("--to", created_to)):
         if time is not None and (wrong := check_dtm(time)) is not None:

@@ -15,10 +15,22 @@ import typer
 
 from liasse.client import DocumentClient, ExchangeFailed, Retrieved
 from liasse.commands import output
-from liasse.commands.peers import ConfigOption, Peers, RegistryOption, RepositoryOption, find_peers, usage
+from liasse.commands.peers import (
+    AuthoritiesOption,
+    CardOption,
+    ConfigOption,
+    ModeOption,
+    Peers,
+    ReasonOption,
+    RegistryOption,
+    RepositoryOption,
+    find_peers,
+    usage,
+)
 from xds_metadata.datatypes import check_oid
 from xds_metadata.model import APPROVED, DocumentEntry
 from xds_repository.messages import DocumentRequest
+from xua.kinds.vihf_table import NORMAL
 
 _IN_MEMORY: Final = 4_000_000
 
@@ -32,6 +44,13 @@ def get(
         str | None, typer.Option("--repository-id", metavar="OID", help="repositoryUniqueId; else the registry is asked")
     ] = None,
     config: ConfigOption = None,
+    card: CardOption = None,
+    mode: ModeOption = NORMAL,
+    reason: ReasonOption = "",
+    authorities: AuthoritiesOption = None,
+    patient: Annotated[
+        str, typer.Option("--patient", metavar="CX", help="the patient that the assertion of --card names")
+    ] = "",
     force: Annotated[bool, typer.Option("--force", help="overwrite the file if it exists")] = False,
 ) -> None:
     """Retrieve a document (ITI-43), into a file that only its owner may read.
@@ -39,7 +58,7 @@ def get(
     Size and hash are compared with the registry's entry. With --repository-id and --repository, and no --registry, the
     registry is not asked and nothing is compared.
     """
-    peers = find_peers(config, registry, repository)
+    peers = find_peers(config, registry, repository).called_by(card, mode, reason, authorities)
     if repository_id is not None and (wrong := check_oid(repository_id)) is not None:
         raise usage(f"--repository-id: {wrong}")
     if into != "-" and not force and Path(into).exists():
@@ -48,7 +67,7 @@ def get(
     notes = output.errors()
     try:
         with peers.client() as client:
-            entry = _entry(client, peers, unique_id) if ask else None
+            entry = _entry(client, peers, unique_id, patient) if ask else None
             wanted = repository_id or _repository_of(entry, peers)
             with _target(into) as file:
                 found = client.retrieve(DocumentRequest(wanted, unique_id), file, entry)
@@ -61,9 +80,9 @@ def get(
     notes.print(output.lines(_summary(found, into, entry), output.GOOD), soft_wrap=True)
 
 
-def _entry(client: DocumentClient, peers: Peers, unique_id: str) -> DocumentEntry:
+def _entry(client: DocumentClient, peers: Peers, unique_id: str, patient: str) -> DocumentEntry:
     """The entry of the document; the approved one, should there be several. Raises ExchangeFailed."""
-    entries = sorted(client.entries([unique_id]), key=lambda entry: entry.availability_status != APPROVED)
+    entries = sorted(client.entries([unique_id], patient), key=lambda entry: entry.availability_status != APPROVED)
     if not entries:
         raise ExchangeFailed(f"the registry {peers.endpoints.registry} has no document {unique_id}")
     return entries[0]

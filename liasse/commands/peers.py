@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
+from database.tables import now_micros
+from liasse.caller import Caller, CallerError
 from liasse.client import DocumentClient, Endpoints, ExchangeFailed
 from liasse.settings import Settings
 from liasse.settings_file import SettingsError, load_settings
+from pki.errors import FilesError
+from pki.testca import Card
 from xds_metadata.codes import CodesError, CodeSets, load_codes
 from xds_metadata.datatypes import DMP, check_cx
 from xds_metadata.profile import PROFILES, Profile
+from xua.cards import CardError, Told
+from xua.kinds.vihf_table import NORMAL
 
 CONFIG_VARIABLE: Final = "LIASSE_CONFIG"
 DEFAULT_BASE: Final = "http://127.0.0.1:8080"
@@ -30,6 +36,17 @@ ConfigOption = Annotated[
 RegistryOption = Annotated[str | None, typer.Option("--registry", metavar="URL", help="endpoint of ITI-18")]
 RepositoryOption = Annotated[str | None, typer.Option("--repository", metavar="URL", help="endpoint of ITI-41 and ITI-43")]
 PatientOption = Annotated[str, typer.Option("--patient", metavar="CX", help="patient id, such as 123^^^&1.2.3&ISO")]
+CardOption = Annotated[
+    Path | None,
+    typer.Option("--card", metavar="FOLDER", help="card or structure kit that connects and signs (see liasse pki issue)"),
+]
+ModeOption = Annotated[
+    str, typer.Option("--mode", help="access mode in the assertion: normal, bris_de_glace or centre_15 (with --card)")
+]
+ReasonOption = Annotated[str, typer.Option("--reason", help="why, for --mode bris_de_glace")]
+AuthoritiesOption = Annotated[
+    Path | None, typer.Option("--ca", metavar="FILE", help="PEM file of the authorities behind the server; else the card's")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output instead of a table")]
 
 
@@ -41,13 +58,30 @@ class Peers:
     profile: Profile
     codes: CodeSets
     repository_id: str | None
+    caller: Caller | None = None
 
     def client(self) -> DocumentClient:
         """A client of both endpoints. Ends the command with 2 for an address that is no URL."""
         try:
-            return DocumentClient(self.endpoints)
-        except ExchangeFailed as error:
+            if self.caller is None:
+                return DocumentClient(self.endpoints)
+            return DocumentClient(self.endpoints, tls=self.caller.tls(), sign=self.caller.sign(now_micros))
+        except (ExchangeFailed, CallerError) as error:
             raise usage(str(error)) from error
+
+    def called_by(self, card: Path | None, mode: str, reason: str, authorities: Path | None) -> Peers:
+        """The same, with a card that connects and signs. Ends the command with 2 for a card that cannot be used."""
+        if card is None:
+            if mode != NORMAL or reason or authorities is not None:
+                raise usage("--mode, --reason and --ca need --card")
+            return self
+        try:
+            found = Card.load(card)
+            caller = Caller(found, Told(access=mode, reason=reason), authorities or found.authentication.chain)
+            caller.sign(now_micros)("")  # what the card cannot say is told before anything is sent
+        except (FilesError, CardError, ValueError) as error:
+            raise usage(f"--card: {error}") from error
+        return replace(self, caller=caller)
 
 
 def usage(text: str) -> typer.Exit:
@@ -114,7 +148,8 @@ def _base_url(settings: Settings) -> str | None:
     if server.unix_socket is not None or server.port == 0:
         return None
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(server.host, server.host)  # noqa: S104 read, not bound
-    return f"http://[{host}]:{server.port}" if ":" in host else f"http://{host}:{server.port}"
+    scheme = "https" if settings.tls.certificate is not None else "http"
+    return f"{scheme}://[{host}]:{server.port}" if ":" in host else f"{scheme}://{host}:{server.port}"
 
 
 def _codes(name: str) -> CodeSets:

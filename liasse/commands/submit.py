@@ -23,9 +23,13 @@ from ebrim.model import RegistryError
 from liasse.client import DocumentClient, ExchangeFailed, error_line
 from liasse.commands import output
 from liasse.commands.peers import (
+    AuthoritiesOption,
+    CardOption,
     ConfigOption,
     JsonOption,
+    ModeOption,
     Peers,
+    ReasonOption,
     RegistryOption,
     RepositoryOption,
     check_patient,
@@ -37,6 +41,7 @@ from xds_metadata.codes import CodeSets
 from xds_metadata.datatypes import check_dtm, check_language, check_mime_type, check_oid, check_xcn
 from xds_metadata.model import APPROVED, Code
 from xds_metadata.profile import DMP
+from xua.kinds.vihf_table import NORMAL
 
 _MASK_SCHEME: Final = "1.2.250.1.213.1.1.4.13"
 _MASKS: Final = {
@@ -90,6 +95,10 @@ def submit(
     repository: RepositoryOption = None,
     registry: RegistryOption = None,
     config: ConfigOption = None,
+    card: CardOption = None,
+    mode: ModeOption = NORMAL,
+    reason: ReasonOption = "",
+    authorities: AuthoritiesOption = None,
     profile: Annotated[str | None, typer.Option("--profile", help="ihe or dmp: the dialect of the metadata")] = None,
     codes: Annotated[
         str | None,
@@ -130,7 +139,7 @@ def submit(
 
     The metadata of CDA documents come from their headers; of other files every code has to be given.
     """
-    peers = find_peers(config, registry, repository, profile=profile, codes=codes)
+    peers = find_peers(config, registry, repository, profile=profile, codes=codes).called_by(card, mode, reason, authorities)
     texts = {
         "class_code": class_code,
         "type_code": type_code,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from liasse.commands import assertion, backup, fsck, journal, maintenance, withdraw
+from liasse.commands import assertion, backup, fsck, journal, maintenance, pki, withdraw
 
 
 def mount_upkeep(app: typer.Typer) -> None:
-    """Add fsck, scrub, reindex, backup, restore, withdraw, journal and assertion to `app`."""
+    """Add fsck, scrub, reindex, backup, restore, withdraw, journal, assertion and pki to `app`."""
     app.command("fsck")(fsck.fsck)
     app.command("scrub")(maintenance.scrub)
     app.command("reindex")(maintenance.reindex)
@@ -17,3 +17,4 @@ def mount_upkeep(app: typer.Typer) -> None:
     app.command("withdraw")(withdraw.withdraw)
     app.add_typer(journal.app, name="journal")
     app.add_typer(assertion.app, name="assertion")
+    app.add_typer(pki.app, name="pki")
