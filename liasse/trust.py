@@ -10,8 +10,8 @@ import http.client
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -27,6 +27,7 @@ from liasse.settings import Settings
 from liasse.tls import LiveContext
 from pki.errors import RevocationRefused, TrustError
 from pki.revocation import MAX_LIST, RevocationList, Revocations
+from pki.rules import RULES
 from pki.stored_lists import load_lists as stored_lists
 from pki.stored_lists import store_list, stored_version
 from pki.trust import Checked, Purpose, Trust, read_anchors
@@ -68,9 +69,17 @@ class Authorities:
         """Those that may sign revocation lists."""
         return tuple(dict.fromkeys((*self.clients, *self.assertions)))
 
-    def trust(self) -> Trust:
-        """What is trusted for which purpose, before anything is known of revocations."""
-        return Trust({Purpose.TLS_CLIENT: self.clients, Purpose.ASSERTION: self.assertions, Purpose.STS: self.assertions})
+    def trust(self, kinds: Collection[str]) -> Trust:
+        """What is trusted for which purpose, before anything is known of revocations.
+
+        Where several kinds of assertions share their authorities, a certificate that was issued for something else must not
+        speak as an identity provider: one of no special kind does so only when it is itself in the settings.
+        """
+        rules = RULES
+        if len(kinds) > 1:
+            rules = replace(RULES, uses={use: rule for use, rule in RULES.uses.items() if use != (Purpose.STS, "other")})
+        anchors = {Purpose.TLS_CLIENT: self.clients, Purpose.ASSERTION: self.assertions, Purpose.STS: self.assertions}
+        return Trust(anchors, rules=rules)
 
 
 def utc(micros: int) -> datetime:
@@ -92,7 +101,7 @@ class LiveTrust:
     _lists: dict[bytes, bytes] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._trust = self.authorities.trust()
+        self._trust = self.authorities.trust(self.settings.assertions.kinds)
         if self.settings.tls.crl:
             self._revocations = Revocations((), timedelta(seconds=self.settings.tls.crl_grace))
             self._trust = self._trust.with_revocations(self._revocations)
