@@ -72,9 +72,9 @@ class Cycle(RequestResponseCycle):
 
 
 def _after(pieces: tuple[bytes, ...], sent: int) -> list[bytes]:
-    """What is left of `pieces` behind their first `sent` bytes."""
+    """What is left of `pieces` behind their first `sent` bytes; no empty one: asyncio would wait for ever to have it sent."""
     for number, piece in enumerate(pieces):
         if sent < len(piece):
-            return [piece[sent:], *pieces[number + 1 :]]
+            return [piece[sent:], *filter(None, pieces[number + 1 :])]
         sent -= len(piece)
     return []

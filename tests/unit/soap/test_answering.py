@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from soap.answering import WHOLE
+from soap.answering import WHOLE, _after
 from soap.http import HttpLimits, Server
 
 Message = MutableMapping[str, Any]
@@ -77,6 +77,12 @@ def test_a_whole_answer_arrives_and_the_connection_serves_again(pieces: tuple[by
             assert lines.count(b"x-own: 1") == 1
             assert sum(line.startswith(b"date: ") for line in lines) == 1
             assert b"connection: close" not in lines
+
+
+def test_nothing_empty_is_left_for_the_transport() -> None:
+    """From Python 3.12 on an empty piece at the end would stay in the transport's buffer and turn its loop for ever."""
+    pieces = (b"", b"ab", b"", b"cd", b"")
+    assert [_after(pieces, sent) for sent in range(5)] == [[b"ab", b"cd"], [b"b", b"cd"], [b"cd"], [b"d"], []]
 
 
 def test_pipelined_requests_are_answered_one_after_the_other() -> None:
