@@ -7,6 +7,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	then command -v "$$p"; break; fi; done)
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PYTEST ?= $(BIN)/python -m pytest
 PYTEST_ARGS ?=
 SERVE_ARGS ?=
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install
@@ -43,10 +44,10 @@ serve: $(READY)
 	@exec $(BIN)/liasse serve --config $(CONFIG) $(SERVE_ARGS)
 
 test: $(READY)
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(PYTEST) $(PYTEST_ARGS)
 
 test-postgres: $(READY)
-	@$(BIN)/python -m tests.start_postgres $(BIN)/python -m pytest -m postgres $(PYTEST_ARGS)
+	@$(BIN)/python -m tests.start_postgres $(PYTEST) -m postgres $(PYTEST_ARGS)
 
 proof: $(READY)
 	@if ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then start='-m tests.start_postgres $(BIN)/python'; \
