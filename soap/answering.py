@@ -72,7 +72,7 @@ class Cycle(RequestResponseCycle):
 
 
 def _after(pieces: tuple[bytes, ...], sent: int) -> list[bytes]:
-    """What is left of `pieces` behind their first `sent` bytes; no empty one: asyncio would wait for ever to have it sent."""
+    """What is left of `pieces` behind their first `sent` bytes; no empty one: asyncio would try for ever to send it."""
     for number, piece in enumerate(pieces):
         if sent < len(piece):
             return [piece[sent:], *filter(None, pieces[number + 1 :])]
