@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from access_control.decision import Decision
 from access_control.from_call import context_of
 from access_control.policy import Action, Target
 from access_control.refusal import refuse_access
@@ -62,16 +63,29 @@ def handle(repository: Repository, call: Call) -> Body:
     rows = _rows(repository, wanted)
     looked_up = [(request, _find(repository, request, rows, findings)) for request in requests]
     patients = repository.registry.patients_of(wanted)
-    digest = call.digest
-    journaled = [
-        JournalRow(
-            patient, "retrieve", _objects(repository, request), decision, "Failure" if item is None else "Success", digest
-        )
-        for request, item in looked_up
-        for patient in patients.get(request.unique_id) or ("",)
-    ]
+    journaled = _journal_rows(repository, looked_up, patients, decision, call.digest)
     repository.database.write_short(repository.record(ctx, journaled))
     return encode([item for _, item in looked_up if item is not None], findings)
+
+
+def _journal_rows(
+    repository: Repository,
+    looked_up: Sequence[tuple[DocumentRequest, Readable | None]],
+    patients: Mapping[str, Sequence[str]],
+    decision: Decision,
+    digest: str,
+) -> list[JournalRow]:
+    """One row for each document and patient of it; one for all documents of nobody."""
+    rows: list[JournalRow] = []
+    strange: list[tuple[str, str]] = []
+    for request, item in looked_up:
+        objects, outcome = _objects(repository, request), "Failure" if item is None else "Success"
+        of = patients.get(request.unique_id)
+        if of or item is not None:
+            rows += [JournalRow(patient, "retrieve", objects, decision, outcome, digest) for patient in of or ("",)]
+        else:
+            strange += objects
+    return [*rows, JournalRow("", "retrieve", strange, decision, "Failure", digest)] if strange else rows
 
 
 def _objects(repository: Repository, request: DocumentRequest) -> tuple[tuple[str, str], ...]:
