@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Final, NamedTuple, cast
+from typing import Final, Literal, NamedTuple, cast
 from xml.sax.saxutils import quoteattr
 
 import xmlschema
@@ -92,7 +92,7 @@ class Schema:
             few = sum(1 for _ in islice(element.iter(), _FEW + 1)) <= _FEW
             if few or compiled.size(element) <= _LARGE:
                 return compiled.schema.validate(element)
-            return not self._first_faulty_piece(element, compiled)[1]
+            return not any(len(parser.feed_error_log) for parser in _feed(_bytes(element), compiled, events=()))
 
     def findings(self, element: etree._Element, limit: int = 20) -> tuple[SchemaFinding, ...]:
         """At most `limit` things that make `element` invalid; empty when it is valid.
@@ -135,11 +135,8 @@ class Schema:
 
     def _first_faulty_piece(self, element: etree._Element, compiled: _Compiled) -> tuple[list[etree._Element], list[_Fault]]:
         """The elements that the first faulty piece begins or goes on with, and its faults; both empty if all are sound."""
-        parser = etree.XMLPullParser(events=("start",), schema=compiled.schema, huge_tree=True, collect_ids=False)
-        data = etree.tostring(element, with_tail=False)
         begun = 0
-        for start in range(0, len(data), _PIECE):
-            parser.feed(data[start : start + _PIECE])
+        for parser in _feed(_bytes(element), compiled, events=("start",)):
             log = parser.feed_error_log
             before, begun = begun, begun + sum(1 for _ in parser.read_events())
             if len(log):
@@ -181,6 +178,18 @@ class Schema:
         if self._detailed is None:
             self._detailed = xmlschema.XMLSchema10(self._driver.decode(), allow="local", use_location_hints=False)
         return self._detailed
+
+
+def _bytes(element: etree._Element) -> bytes:
+    return etree.tostring(element, with_tail=False)
+
+
+def _feed(data: bytes, compiled: _Compiled, events: Sequence[Literal["start"]]) -> Iterator[etree.XMLPullParser]:
+    """The parser that validates `data`, after each piece that it has taken."""
+    parser = etree.XMLPullParser(events=events, schema=compiled.schema, huge_tree=True, collect_ids=False)
+    for start in range(0, len(data), _PIECE):
+        parser.feed(data[start : start + _PIECE])
+        yield parser
 
 
 def _driver(files: Sequence[Path]) -> bytes:

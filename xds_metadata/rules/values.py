@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 from xds_metadata import attributes as table
 from xds_metadata.attributes import Attribute, ObjectTable, Place, R, Type, X
@@ -56,9 +57,10 @@ def _plain_check(row: Attribute) -> Check | None:
     return None
 
 
+_TABLES = {rows.kind: rows for rows in (table.DOCUMENT_ENTRY, table.SUBMISSION_SET, table.FOLDER, table.ASSOCIATION)}
 _PLAIN = {
     rows.kind: {row.field: check for row in rows.rows if (check := _plain_check(row)) is not None}
-    for rows in (table.DOCUMENT_ENTRY, table.SUBMISSION_SET, table.FOLDER, table.ASSOCIATION)
+    for rows in _TABLES.values()
 }
 """By kind of object and field."""
 
@@ -78,41 +80,71 @@ def check_values(submission: Submission, actor: str, profile: Profile, codes: Co
         yield from _check_entry(entry)
 
 
+class _Row(NamedTuple):
+    """A row of the attribute table as one actor needs it."""
+
+    row: Attribute
+    missing: bool
+    """Whether it must have a value."""
+    forbidden: bool
+    judged: bool
+    is_field: bool
+    many: bool
+    longest: int
+    plain: Check | None
+
+
+@cache
+def _rows_of(kind: str, actor: str) -> tuple[_Row, ...]:
+    def of(row: Attribute) -> _Row:
+        need = row.provide if actor == PROVIDE else row.register
+        return _Row(
+            row,
+            missing=need == R and (row.place is not Place.XML or row.field == "entry_uuid"),
+            forbidden=need == X,
+            judged=need != table.REGISTRY,
+            is_field=row.type is Type.FIELD,
+            many=row.many,
+            longest=row.longest or LONG_NAME,
+            plain=_PLAIN[kind].get(row.field),
+        )
+
+    return tuple(of(row) for row in _TABLES[kind].rows)
+
+
 def _check_object(
     rows: ObjectTable, item: Any, actor: str, profile: Profile, codes: CodeSets, now: datetime
 ) -> Iterator[Finding]:
     lenient_codes = profile.unlisted_signature_codes and _is_signature(item)
-    plain = _PLAIN[rows.kind]
-    label = ""
-    for row, value in zip(rows.rows, rows.values(item), strict=True):
-        need = row.provide if actor == PROVIDE else row.register
+    label, grammar = "", profile.datatypes
+    for (row, missing, forbidden, judged, is_field, many, longest, plain), value in zip(
+        _rows_of(rows.kind, actor), rows.values(item), strict=True
+    ):
         if not value:
-            if need == R and (row.place is not Place.XML or row.field == "entry_uuid"):
+            if missing:
                 yield finding("required", _label(rows, item), f"{row.name} is required and missing")
             continue
-        if need == X:
+        if forbidden:
             hint = "; it belongs to a metadata update (ITI-57)" if rows is table.ASSOCIATION else ""
             yield finding("forbidden", _label(rows, item), f"{row.name} is not allowed here{hint}")
             continue
-        if need == table.REGISTRY:
+        if not judged:
             continue
-        if row.type is Type.FIELD:
+        if is_field:
             yield from _check_patient_info(row, value, _label(rows, item))
-        for single in value if row.many else (value,):
-            if not _plainly_right(row, single, plain.get(row.field), profile, codes):
-                label = label or _label(rows, item)
-                yield from _check_value(row, single, label, profile, codes, now, lenient_codes)
+        for single in value if many else (value,):
+            # Most values are right by the commonest rules, which are cheaper than to look closely.
+            if plain is not None and isinstance(single, str):
+                if len(single) <= longest and plain(single, grammar) is None:
+                    continue
+            elif isinstance(single, Code) and (row.codes is None or codes.allows(row.codes, single.code, single.scheme)):
+                continue
+            label = label or _label(rows, item)
+            yield from _check_value(row, single, label, profile, codes, now, lenient_codes)
 
 
 def _label(rows: ObjectTable, item: Any) -> str:
     return f"{rows.kind} {shown(item.entry_uuid)}"
-
-
-def _plainly_right(row: Attribute, value: Any, check: Check | None, profile: Profile, codes: CodeSets) -> bool:
-    """Whether the commonest rules already say that a value is right: most are, and this is cheaper than to look closely."""
-    if isinstance(value, Code):
-        return row.codes is None or codes.allows(row.codes, value.code, value.scheme)
-    return check is not None and len(value) <= (row.longest or LONG_NAME) and check(value, profile.datatypes) is None
 
 
 def _check_patient_info(row: Attribute, values: Sequence[str], label: str) -> Iterator[Finding]:
