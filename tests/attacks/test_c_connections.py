@@ -15,6 +15,7 @@ import pytest
 
 from liasse.reception import BodyLimits
 from soap.http import HttpLimits
+from tests.e2e.wire import eventually
 from tests.http_side import FAST, MULTIPART, HttpSide, http_side, own_certificate, package, read_all, request, status
 
 CROWD = 1000
@@ -151,10 +152,10 @@ def test_trailers_do_not_become_headers(tmp_path: Path) -> None:
 def test_connections_of_one_address_are_capped(tmp_path: Path) -> None:
     with http_side(tmp_path, replace(FAST, connections_per_address=10, header_timeout=30.0)) as side:
         with _crowd(side, b"", 30) as clients:
+            assert eventually(lambda: side.cuts == ["connections"] * 20)
+            assert eventually(lambda: sum(not select.select([client], [], [], 0)[0] for client in clients) <= 10)
             time.sleep(0.3)
-            still_open = sum(not select.select([client], [], [], 0)[0] for client in clients)
-            assert still_open == 10
-            assert side.cuts == ["connections"] * 20
+            assert sum(not select.select([client], [], [], 0)[0] for client in clients) == 10
         deadline = time.monotonic() + 10
         while side.server.server_state.connections:
             assert time.monotonic() < deadline
@@ -164,9 +165,10 @@ def test_connections_of_one_address_are_capped(tmp_path: Path) -> None:
 
 def test_connections_of_all_are_capped(tmp_path: Path) -> None:
     with http_side(tmp_path, replace(FAST, connections=10, header_timeout=30.0)) as side, _crowd(side, b"", 30):
+        assert eventually(lambda: side.cuts == ["connections"] * 20)
+        assert eventually(lambda: len(side.server.server_state.connections) <= 10)
         time.sleep(0.3)
         assert len(side.server.server_state.connections) == 10
-        assert side.cuts == ["connections"] * 20
 
 
 def test_a_connection_that_we_paused_is_not_cut(tmp_path: Path) -> None:
