@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
+from contextvars import Context
 from dataclasses import replace
 from functools import partial
-from typing import Generic, ParamSpec, TypeVar
+from typing import Generic, ParamSpec, Self, TypeVar
 
 from liasse.answer import Answer, render
 from liasse.reception import BodyLimits, Deposit, Quota, Refusal, RequestBody, Share, StageFactory, Work
@@ -26,32 +27,70 @@ T = TypeVar("T")
 
 
 class _Hop(Generic[T]):
-    """One call on its way through a worker thread and back."""
+    """One call on its way through a worker thread and back: what a task awaits in place of a future.
 
-    __slots__ = ("_call", "_result", "_returns", "_settle", "ended", "waiter")
+    A future would wake the task in the loop's next round; this wakes it where the call comes back.
+    """
+
+    __slots__ = ("_asyncio_future_blocking", "_call", "_cancelled", "_error", "_result", "_returns", "_wake", "ended")
 
     def __init__(self, call: Callable[[], T], returns: Returns) -> None:
         self._call = call
         self._returns = returns
+        self._asyncio_future_blocking = False
+        self._wake: Callable[[], object] | None = None
+        self._error: BaseException | None = None
+        self._cancelled = False
         self.ended = False
-        self.waiter: asyncio.Future[T] = returns.loop.create_future()
 
     def run(self) -> None:
         """In the worker thread."""
         try:
-            self._result: T | BaseException = self._call()
-            self._settle: Callable[..., None] = asyncio.Future.set_result
-        except StopIteration:  # a future cannot hold it
-            self._result, self._settle = RuntimeError("StopIteration left a call"), asyncio.Future.set_exception
+            self._result = self._call()
         except BaseException as error:
-            self._result, self._settle = error, asyncio.Future.set_exception
+            self._error = error
         self._returns.put(self.settle)
 
     def settle(self) -> None:
         """In the loop again."""
         self.ended = True
-        if not self.waiter.done():
-            self._settle(self.waiter, self._result)
+        self._awake()
+
+    def _awake(self) -> None:
+        wake, self._wake = self._wake, None
+        if wake is not None:
+            wake()
+
+    def __await__(self) -> Generator[Self, None, T]:
+        if not self.ended:
+            self._cancelled = False
+            self._asyncio_future_blocking = True
+            yield self
+        return self.result()
+
+    def result(self) -> T:
+        """What the call returned, or raises what it raised; CancelledError where waiting for it was."""
+        if self._cancelled:
+            raise asyncio.CancelledError
+        if self._error is not None:
+            raise RuntimeError("StopIteration left a call") if isinstance(self._error, StopIteration) else self._error
+        return self._result
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """The loop of the task that waits."""
+        return self._returns.loop
+
+    def add_done_callback(self, wake: Callable[[Self], object], *, context: Context) -> None:
+        """Called by the one task that waits."""
+        self._wake = partial(context.run, wake, self)
+
+    def cancel(self, msg: object = None) -> bool:  # noqa: ARG002
+        """The task is cancelled: it is woken, the call goes on."""
+        if self._wake is None:
+            return False
+        self._cancelled = True
+        self._returns.loop.call_soon(self._awake)
+        return True
 
 
 class Service:
@@ -75,12 +114,11 @@ class Service:
         hop = _Hop(partial(call, *args, **kwargs), self._returns)
         self._post(hop.run)
         try:
-            return await hop.waiter
+            return await hop
         except asyncio.CancelledError:
             while not hop.ended:
-                hop.waiter = self._returns.loop.create_future()
                 with suppress(BaseException):
-                    await hop.waiter
+                    await hop
             raise
 
     async def process(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
