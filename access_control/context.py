@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from access_control.subject import ANONYMOUS, Subject
 
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:
-    """One request. `at` in microseconds since 1970 UTC; `peer` the connection's address; `deadline` monotonic seconds."""
+    """One request. `at` in microseconds since 1970 UTC; `peer` the connection's address; `deadline` monotonic seconds.
+
+    `evidence` are the signed bytes that proved `subject`, to be kept with the first row that names their digest; empty where
+    nothing proved it or they are kept already.
+    """
 
     transaction: str
     message_id: str
@@ -17,3 +21,4 @@ class RequestContext:
     peer: str = ""
     subject: Subject = ANONYMOUS
     deadline: float | None = None
+    evidence: bytes = field(default=b"", repr=False)

@@ -23,4 +23,5 @@ def context_of(call: Call, clock: Callable[[], int]) -> RequestContext:
         peer=call.incoming.peer,
         subject=call.caller if isinstance(call.caller, Subject) else ANONYMOUS,
         deadline=call.deadline,
+        evidence=call.evidence,
     )

@@ -7,7 +7,7 @@ sender is told is one of a few sentences; the reason goes to the security log an
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -17,6 +17,7 @@ from access_control.from_call import context_of
 from access_control.subject import ANONYMOUS, Subject
 from database.errors import DatabaseError
 from database.handle import Database
+from journal.assertions import KeptAssertions
 from journal.rows import JournalRow, Record
 from liasse.logs import SECURITY_LOG
 from liasse.trust import LiveTrust, utc
@@ -41,12 +42,15 @@ class Authentication:
 
     `trust` judges client certificates, where the settings name authorities for them.
     `verifier` checks assertions, None where no kind of them is accepted; `required` refuses messages without one.
+    `kept` knows which assertions the journal has. Those that were verified are kept as evidence; those that were refused are
+    not: they prove nothing, and anybody can send them. The verifier bounds their size (`xua.shape.MOST_BYTES`).
     """
 
     clock: Callable[[], int]
     trust: LiveTrust
     verifier: Verifier | None
     required: bool
+    kept: KeptAssertions
 
     def __call__(self, call: Call) -> Subject:
         """The caller of a dispatched message. Raises Fault."""
@@ -57,7 +61,9 @@ class Authentication:
             verified = self.verifier.verify(call.security, call.message, peer)
         except AssertionRefused as refused:
             raise _fault(call, refused) from None
-        return replace(verified.subject, certificate=peer.fingerprint) if peer is not None else verified.subject
+        if not self.kept.has(verified.digest):
+            call.evidence = verified.data
+        return verified.subject
 
     def _peer(self, call: Call) -> CertificateIdentity | None:
         """The holder of the client certificate, which is judged anew for each message: it may have been revoked."""

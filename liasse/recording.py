@@ -1,4 +1,5 @@
-"""How this server records what it did: the journal row, the use of a MessageID and the audit event, in one write.
+"""How this server records what it did, in one write: the journal row with the signed assertion behind it, the use of a
+MessageID and the audit event.
 
 The actors know one port, `journal.rows.Record`; what is written beside the row is decided here.
 """
@@ -12,6 +13,7 @@ from typing import Final, Protocol
 from sqlalchemy import Connection
 
 from access_control.context import RequestContext
+from journal.assertions import keep_assertion
 from journal.message_ids import RepeatedMessage, insert_or_repeat
 from journal.rows import JournalRow, journal
 from soap.faults import Fault, invalid_header
@@ -53,10 +55,13 @@ class Recorder:
         insert = journal(ctx, rows)
         queue = self.audit(ctx, rows) if self.audit is not None else None
         guarded = once and allowed and self.message_ids_kept and ctx.subject.digest
-        if queue is None and not guarded:
+        evidence = ctx.evidence if ctx.subject.digest else b""
+        if queue is None and not guarded and not evidence:
             return insert
 
         def statements(connection: Connection) -> None:
+            if evidence:
+                keep_assertion(connection, ctx.subject.digest, evidence, ctx.at)
             if guarded:
                 self._use_message_id(connection, ctx)
             insert(connection)

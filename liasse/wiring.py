@@ -12,6 +12,7 @@ from access_control.policy import AccessPolicy, load_policy
 from database.engine import open_database
 from database.handle import Database
 from database.schema import check_schema
+from journal.assertions import KeptAssertions
 from journal.rows import Record
 from liasse.app import AsgiApp, RequestRecord, create_app
 from liasse.audit_trail import AuditedRegistry, audit_trail
@@ -214,7 +215,7 @@ def soap_server(actors: Actors, ready: Ready) -> Server:
     return Server(
         actors.transactions(),
         tolerances=ready.profile.wire,
-        authenticate=Authentication(clock, actors.trust, verifier, asked.required),
+        authenticate=Authentication(clock, actors.trust, verifier, asked.required, KeptAssertions(actors.database)),
         on_fault=FaultJournal(actors.database, actors.record, clock),
     )
 

@@ -90,6 +90,7 @@ class Call:
 
     `request` is what `decode` returned; `parts` are filled before `handle`, by Content-ID. `security` is the wsse:Security
     header element, if any; `message` the bytes it was parsed from; `caller` what the server's `authenticate` made of them.
+    `evidence` are the signed bytes that proved the caller, where they are yet to be kept: `authenticate` sets it.
     `deadline` is a monotonic time in seconds after which nobody waits for the answer.
     """
 
@@ -102,6 +103,7 @@ class Call:
     security: etree._Element | None = None
     message: bytes = b""
     caller: Any = None
+    evidence: bytes = b""
     request: Any = None
     parts: Mapping[str, Part] = field(default_factory=dict)
     deadline: float | None = None

@@ -47,13 +47,18 @@ class CertificateChecks(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """An accepted assertion: who, its ID and Issuer, its end (microseconds), SHA-256 of what was signed (hex)."""
+    """An accepted assertion: who, its ID and Issuer, its end (microseconds), SHA-256 of what was signed (hex).
+
+    `data` is the assertion as it was verified now: serialised by itself, with its signature and the namespace declarations
+    that it took from around it. The signature verifies again from these bytes alone.
+    """
 
     subject: Subject
     assertion_id: str
     issuer: str
     not_after: int
     digest: str
+    data: bytes
 
 
 class Verifier:
@@ -123,7 +128,7 @@ class Verifier:
         if known is not None:
             family[0] = known.kind.family
             check_unique_id(assertion, known.assertion_id, message)
-            return self._again(key, known, peer, at)
+            return self._again(key, cut, known, peer, at)
         # 3 nothing but what is expected, before any cryptography
         shape = check_shape(assertion, legacy=self._settings.legacy)
         check_unique_id(assertion, shape.id, message)
@@ -155,9 +160,9 @@ class Verifier:
         self._replay.record(use, once=once)
         accepted = Accepted(kind, subject, shape.id, issuer, window, shape.certificates, use, once)
         self.cache.put(key, accepted)
-        return _verified(accepted)
+        return _verified(accepted, cut)
 
-    def _again(self, key: bytes, known: Accepted, peer: CertificateIdentity | None, at: int) -> Verified:
+    def _again(self, key: bytes, cut: bytes, known: Accepted, peer: CertificateIdentity | None, at: int) -> Verified:
         """What may have changed since: the time, the certificates, the client, the number of uses."""
         try:
             known.window.check(at, self._skew)
@@ -169,11 +174,11 @@ class Verifier:
             raise AssertionRefused("replayed", "the assertion was first used by another TLS client")
         if known.once:
             self._replay.record(known.use, once=True)
-        return _verified(known)
+        return _verified(known, cut)
 
 
-def _verified(accepted: Accepted) -> Verified:
-    return Verified(accepted.subject, accepted.assertion_id, accepted.issuer, accepted.window.end, accepted.use.digest)
+def _verified(accepted: Accepted, cut: bytes) -> Verified:
+    return Verified(accepted.subject, accepted.assertion_id, accepted.issuer, accepted.window.end, accepted.use.digest, cut)
 
 
 def select_kind(kinds: Sequence[AssertionKind], assertion: etree._Element) -> AssertionKind:

@@ -15,19 +15,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lxml import etree
+from typer.testing import CliRunner
 
 from access_control.subject import Coded
 from database.tables import now_micros
 from ebrim import model as rim
 from ebrim.rs import write_adhoc_query_request
 from liasse.caller import Caller, client_context, security_header
+from liasse.cli import app
 from liasse.client import FIND_DOCUMENTS, QUERY, DocumentClient, Endpoints, ExchangeFailed, quoted, quoted_list
 from pki.testca import Card, TestPki
 from soap.client import SoapFault
 from tests.e2e import wire
 from tests.e2e.server import RunningServer, running
 from xds_metadata.model import APPROVED
+from xmlsafe import parse
 from xua.cards import Told, vihf_of
+from xua.shape import check_shape
+from xua.signature import verify_signature
+from xua.times import to_datetime
 
 PATIENT = "279035121518989^^^&1.2.250.1.213.1.4.10&ISO^NH"
 
@@ -56,6 +63,12 @@ class Domain:
             found = connection.execute("select * from journal_row order by rowid").fetchall()
         rows = [dict(row) for row in found]
         return [row for row in rows if all(row[key] == value for key, value in equal.items())]
+
+    def kept(self, digest: str = "") -> int:
+        """How many assertions are kept, of this digest or of any."""
+        with sqlite3.connect(self.server.data / "liasse.sqlite") as connection:
+            sql = "select count(*) from journal_assertion where digest = ? or ? = ''"
+            return int(connection.execute(sql, (digest, digest)).fetchone()[0])
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +110,41 @@ def test_a_card_is_known_and_journaled(domain: Domain) -> None:
     assert (row["proof_level"], row["mode"], row["decision"], row["outcome"]) == ("card", "normal", "allowed", "Success")
     assert len(row["request_digest"]) == 64
     assert json.loads(row["detail"])["structure"] == domain.doctor.structure
+
+
+def test_the_signed_assertion_behind_a_row_is_kept_and_proves_it(domain: Domain, tmp_path: Path) -> None:
+    """I10 of the attack catalogue: what was signed is given back by `liasse journal evidence`, for every row of it."""
+    token = vihf_of(domain.doctor, Told(patient=PATIENT), now_micros())
+    endpoints = Endpoints(domain.server.registry_url, domain.server.repository_url)
+    context = client_context(domain.pki.authorities, domain.doctor)
+    with DocumentClient(endpoints, tls=context, sign=lambda _patient: security_header(token)) as client:
+        for _ in range(6):
+            client.find(PATIENT)
+    rows = domain.rows(action="query", subject="899700000001")[-6:]
+    digest = json.loads(rows[0]["detail"])["assertion"]
+    assert {json.loads(row["detail"])["assertion"] for row in rows} == {digest}
+    assert domain.kept(digest) == 1
+    saved = tmp_path / "assertion.xml"
+    arguments = ["journal", "evidence", rows[-1]["id"], "--config", str(domain.server.config), "--save", str(saved)]
+    result = CliRunner().invoke(app, arguments)
+    assert (result.exit_code, "signed by" in result.stdout) == (0, True), result.output
+    data = saved.read_bytes()
+    assert exclusive(data) == exclusive(token)
+    certificate = domain.doctor.signature.load()[0]
+    signed = verify_signature(data, check_shape(parse(data), legacy=False), certificate, to_datetime(rows[0]["at"]))
+    assert signed.digest == digest
+
+
+def exclusive(data: bytes) -> bytes:
+    """What a signature covers: without the namespaces of what was around."""
+    return etree.tostring(etree.fromstring(data), method="c14n", exclusive=True)
+
+
+def test_a_refused_assertion_is_not_kept(domain: Domain) -> None:
+    before = domain.kept()
+    with domain.client(domain.doctor, sign=domain.other) as client, pytest.raises(ExchangeFailed):
+        client.find(PATIENT)
+    assert domain.kept() == before
 
 
 def test_a_structure_declares_its_user(domain: Domain) -> None:

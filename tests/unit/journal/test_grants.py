@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Connection, make_url, text
 
 from database import Database, DatabaseError, open_database
+from journal.assertions import KeptAssertions, keep_assertion
 from journal.grants import grants
 from journal.message_ids import insert_or_repeat, purge_message_ids
 from journal.seal import Sealer
@@ -58,6 +59,9 @@ def test_the_server_works_as_that_role(server_url: str, tmp_path: Path, database
         assert Journal(database, key, AT + 3600 * SECOND).rules() == []
         instance.database.write(partial(insert_or_repeat, sender="s", message_id="m", at=AT, max_age=1))
         assert purge_message_ids(instance.database, AT + 1) == 1
+        for _ in range(2):
+            instance.database.write(partial(keep_assertion, digest="d", data=b"<signed/>", at=AT))
+        assert KeptAssertions(instance.database).has("d")
 
 
 def rows_of(instance: Instance) -> int:
