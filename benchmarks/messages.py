@@ -52,26 +52,26 @@ def new_unique_id() -> str:
 
 
 def cx(patient: str) -> str:
-    """The patient id on the wire."""
-    return f"{patient}^^^&{AUTHORITY}&ISO"
+    """The patient id on the wire; one that names its authority is it already."""
+    return patient if "^" in patient else f"{patient}^^^&{AUTHORITY}&ISO"
 
 
-def envelope(action: str, body: str) -> bytes:
-    """A SOAP 1.2 request with WS-Addressing."""
+def envelope(action: str, body: str, header: str = "") -> bytes:
+    """A SOAP 1.2 request with WS-Addressing, and a further header."""
     return (
         f'<e:Envelope xmlns:e="{_SOAP}" xmlns:w="{_WSA}"><e:Header><w:To>http://localhost/</w:To>'
         f"<w:MessageID>urn:uuid:{uuid.uuid4()}</w:MessageID>"
         f"<w:ReplyTo><w:Address>{_WSA}/anonymous</w:Address></w:ReplyTo>"
-        f'<w:Action e:mustUnderstand="1">{action}</w:Action></e:Header><e:Body>{body}</e:Body></e:Envelope>'
+        f'<w:Action e:mustUnderstand="1">{action}</w:Action>{header}</e:Header><e:Body>{body}</e:Body></e:Envelope>'
     ).encode()
 
 
-def _simple(path: str, action: str, body: str) -> Message:
-    return Message(path, f'application/soap+xml; charset=UTF-8; action="{action}"', envelope(action, body))
+def _simple(path: str, action: str, body: str, header: str = "") -> Message:
+    return Message(path, f'application/soap+xml; charset=UTF-8; action="{action}"', envelope(action, body, header))
 
 
-def find_documents(patient: str) -> Message:
-    """ITI-18 FindDocuments, LeafClass, every approved entry of the patient."""
+def find_documents(patient: str, header: str = "") -> Message:
+    """ITI-18 FindDocuments, LeafClass, every approved entry of the patient. `header`: wsse:Security, if any."""
     action = "urn:ihe:iti:2007:RegistryStoredQuery"
     slots = slot("$XDSDocumentEntryPatientId", f"'{cx(patient)}'") + slot("$XDSDocumentEntryStatus", f"('{_APPROVED}')")
     return _simple(
@@ -79,6 +79,7 @@ def find_documents(patient: str) -> Message:
         action,
         f'<q:AdhocQueryRequest xmlns:q="{_QUERY}" xmlns:r="{_RIM}"><q:ResponseOption returnComposedObjects="true" '
         f'returnType="LeafClass"/><r:AdhocQuery id="{_FIND_DOCUMENTS}">{slots}</r:AdhocQuery></q:AdhocQueryRequest>',
+        header,
     )
 
 
@@ -149,6 +150,7 @@ def _entry(patient: str, unique_id: str, document: bytes, mime_type: str) -> str
         _identifier("d1", "58a6f841-87b3-4a3e-92fd-a8ffeff98427", cx(patient), "XDSDocumentEntry.patientId"),
         _identifier("d1", "2e82c1f6-a085-4c72-9da3-8640a32e42ab", unique_id, "XDSDocumentEntry.uniqueId"),
     )
+    local = f"L{patient.split('^')[0]}^^^&{ROOT}.2&ISO"
     slots = (
         slot("creationTime", "20260102101500"),
         slot("hash", hashlib.sha1(document, usedforsecurity=False).hexdigest()),
@@ -157,8 +159,8 @@ def _entry(patient: str, unique_id: str, document: bytes, mime_type: str) -> str
         slot("serviceStartTime", "20260102090000"),
         slot("serviceStopTime", "20260102100000"),
         slot("size", str(len(document))),
-        slot("sourcePatientId", f"L{patient}^^^&{ROOT}.2&ISO"),
-        slot("sourcePatientInfo", f"PID-3|L{patient}^^^&{ROOT}.2&ISO", "PID-5|Test^Patient^^^", "PID-7|19500102", "PID-8|F"),
+        slot("sourcePatientId", local),
+        slot("sourcePatientInfo", f"PID-3|{local}", "PID-5|Test^Patient^^^", "PID-7|19500102", "PID-8|F"),
     )
     return (
         f'<r:ExtrinsicObject id="d1" mimeType="{mime_type}" objectType="{_STABLE}">{"".join(slots)}'

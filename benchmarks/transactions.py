@@ -44,9 +44,9 @@ def providing(patient: str, document: Callable[[], bytes] = cda) -> Work:
     return Work("ITI-41 20 kB", lambda: provide(patient, new_unique_id(), document()), succeeded)
 
 
-def finding(patient: str = "FIFTY") -> Work:
-    """ITI-18 of the fifty entries that `prepare` makes."""
-    return Work("ITI-18 50 entries", lambda: find_documents(patient), _holds_entries)
+def finding(patient: str = "FIFTY", header: str = "") -> Work:
+    """ITI-18 of the fifty entries that `prepare` makes. `header`: wsse:Security, if any."""
+    return Work("ITI-18 50 entries", lambda: find_documents(patient, header), _holds_entries)
 
 
 def retrieving(unique_id: str, document: bytes, name: str) -> Work:
@@ -61,12 +61,12 @@ def deposit(server: Running, patient: str, document: bytes, mime_type: str = "te
     return unique_id
 
 
-def prepare(server: Running) -> tuple[Work, Work, Work]:
+def prepare(server: Running, patient: str = "FIFTY") -> tuple[Work, Work, Work]:
     """Fifty documents of one patient; the works ITI-18, ITI-41, ITI-43 of 20 kB."""
-    send(server.address, providing("FIFTY"), ENTRIES - 1)
+    send(server.address, providing(patient), ENTRIES - 1)
     document = cda()
-    unique_id = deposit(server, "FIFTY", document)
-    return finding(), providing("LOAD"), retrieving(unique_id, document, "ITI-43 20 kB")
+    unique_id = deposit(server, patient, document)
+    return finding(patient), providing("LOAD"), retrieving(unique_id, document, "ITI-43 20 kB")
 
 
 def _yardstick(name: str, path: str, document: bytes) -> Work:
