@@ -7,7 +7,7 @@ body that is at hand; it goes out with one write. An answer in two messages goes
 from __future__ import annotations
 
 import os
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
 from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 WHOLE: Final = "http.response.whole"
 EXTENSIONS: Final[dict[str, dict[object, object]]] = {WHOLE: {}}
 
+_FULL = 1 << 18
 _MOST_PIECES = 1024
 """What one writev takes on Linux."""
 
@@ -61,14 +62,31 @@ class Cycle(RequestResponseCycle):
     def _leave(self, pieces: tuple[bytes, ...]) -> None:
         """The socket takes what it can from where the pieces are; the transport, which would join them, sends the rest."""
         transport, sent = self.transport, 0
-        at_once = self.scope["scheme"] == "http" and len(pieces) <= _MOST_PIECES
-        if at_once and not transport.get_write_buffer_size() and not transport.is_closing():
+        if self.scope["scheme"] != "http":
+            for joined in _joined(pieces):
+                transport.write(joined)
+            return
+        if len(pieces) <= _MOST_PIECES and not transport.get_write_buffer_size() and not transport.is_closing():
             try:
                 sent = os.writev(transport.get_extra_info("socket").fileno(), pieces)
             except OSError:  # a full or a broken connection: the transport will see the same
                 sent = 0
         if left := _after(pieces, sent):
             transport.writelines(left)
+
+
+def _joined(pieces: tuple[bytes, ...]) -> Iterator[bytes]:
+    """The same bytes in fewer pieces: each piece that TLS is given becomes a record of its own."""
+    held: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        held.append(piece)
+        size += len(piece)
+        if size >= _FULL:
+            yield b"".join(held)
+            held, size = [], 0
+    if size:
+        yield b"".join(held)
 
 
 def _after(pieces: tuple[bytes, ...], sent: int) -> list[bytes]:

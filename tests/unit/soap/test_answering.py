@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from soap.answering import WHOLE, _after
+from soap.answering import WHOLE, _after, _joined
 from soap.http import HttpLimits, Server
 
 Message = MutableMapping[str, Any]
@@ -83,6 +83,14 @@ def test_nothing_empty_is_left_for_the_transport() -> None:
     """From Python 3.12 on an empty piece at the end would stay in the transport's buffer and turn its loop for ever."""
     pieces = (b"", b"ab", b"", b"cd", b"")
     assert [_after(pieces, sent) for sent in range(5)] == [[b"ab", b"cd"], [b"b", b"cd"], [b"cd"], [b"d"], []]
+
+
+@pytest.mark.parametrize("pieces", [(), (b"",), (b"a", b"", b"b"), MANY, (b"x" * 8_000_000, b"y"), (*MANY, b"")])
+def test_tls_is_given_few_pieces(pieces: tuple[bytes, ...]) -> None:
+    joined = list(_joined(pieces))
+    assert b"".join(joined) == b"".join(pieces)
+    assert all(joined)
+    assert len(joined) <= sum(map(len, pieces)) // (1 << 18) + 1
 
 
 def test_pipelined_requests_are_answered_one_after_the_other() -> None:
