@@ -132,22 +132,43 @@ class Revocations:
         merged = {**self._lists, **{each.authority: each for each in newer}}
         return Revocations(tuple(merged.values()), self._grace)
 
-    def check(self, certificate: x509.Certificate, issuer: x509.Certificate, at: datetime) -> None:
-        """Raises CertificateRefused: revoked, revocation-unknown."""
+    def of(self, issuer: x509.Certificate) -> RevocationList | None:
+        """The list of an authority, if there is one."""
         key = self._keys.get(issuer)
         if key is None:
             key = self._keys[issuer] = authority_key(issuer)
-        found = self._lists.get(key)
+        return self._lists.get(key)
+
+    def check(self, certificate: x509.Certificate, issuer: x509.Certificate, at: datetime) -> None:
+        """Raises CertificateRefused: revoked, revocation-unknown."""
+        found = self.of(issuer)
         if found is None:
             if not _is_authority(certificate):
                 text = f"no revocation list of {issuer.subject.rfc4514_string()!r} is there"
                 raise CertificateRefused("revocation-unknown", text)
             return
-        if certificate.serial_number in found.serials:
-            raise CertificateRefused("revoked", f"{certificate.subject.rfc4514_string()!r} was revoked by its authority")
+        _check_listed(certificate, found)
         if at > found.next_update + self._grace:
             text = f"the revocation list of {issuer.subject.rfc4514_string()!r} ended {found.next_update:%Y-%m-%dT%H:%M:%SZ}"
             raise CertificateRefused("revocation-unknown", text)
+
+
+class Listed:
+    """A `RevocationView` for certificates that need no list: refused is only what a list names, whatever its age."""
+
+    def __init__(self, revocations: Revocations) -> None:
+        self._revocations = revocations
+
+    def check(self, certificate: x509.Certificate, issuer: x509.Certificate, at: datetime) -> None:  # noqa: ARG002
+        """Raises CertificateRefused: revoked."""
+        found = self._revocations.of(issuer)
+        if found is not None:
+            _check_listed(certificate, found)
+
+
+def _check_listed(certificate: x509.Certificate, found: RevocationList) -> None:
+    if certificate.serial_number in found.serials:
+        raise CertificateRefused("revoked", f"{certificate.subject.rfc4514_string()!r} was revoked by its authority")
 
 
 def _is_authority(certificate: x509.Certificate) -> bool:

@@ -18,6 +18,7 @@ class Purpose(StrEnum):
     TLS_CLIENT = "tls-client"
     ASSERTION = "assertion"
     STS = "sts"
+    RESPONDER = "ocsp-responder"
 
 
 @dataclass(frozen=True, slots=True)

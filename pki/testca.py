@@ -36,14 +36,18 @@ SECTORS: Final = "1.2.250.1.71.4.2.4"
 
 _STATE: Final = "pki.json"
 _SAFE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_MAIL, _CLIENT, _SERVER = (
+_MAIL, _CLIENT, _SERVER, _OCSP = (
     ExtendedKeyUsageOID.EMAIL_PROTECTION,
     ExtendedKeyUsageOID.CLIENT_AUTH,
     ExtendedKeyUsageOID.SERVER_AUTH,
+    ExtendedKeyUsageOID.OCSP_SIGNING,
 )
 _SIGNS: Final = frozenset({"digital_signature", "content_commitment"})
 _CONNECTS: Final = frozenset({"digital_signature"})
 _ROOT, _PERSONS, _STRUCTURES = "root", "persons", "structures"
+
+AUTHORITIES: Final = (_ROOT, _PERSONS, _STRUCTURES)
+"""The names of the authorities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,8 @@ PROFILES: Final[Mapping[str, Profile]] = {
     "server": Profile(_STRUCTURES, "2.999.250.213.7.4.1", frozenset({"digital_signature", "key_encipherment"}), (_SERVER,)),
     "client": Profile(_STRUCTURES, "2.999.250.213.7.4.2", _CONNECTS, (_CLIENT,)),
     "journal": Profile(_STRUCTURES, "2.999.250.213.7.5.1", _SIGNS, ()),
+    "ocsp-persons": Profile(_PERSONS, "2.999.250.213.7.6.1", _CONNECTS, (_OCSP,), 90),
+    "ocsp-structures": Profile(_STRUCTURES, "2.999.250.213.7.6.1", _CONNECTS, (_OCSP,), 90),
     "audit-client": Profile(_STRUCTURES, "2.999.250.213.7.4.2", _CONNECTS, (_CLIENT,)),
 }
 """The profiles by name."""
@@ -201,7 +207,13 @@ class TestPki:
     @property
     def crls(self) -> tuple[Path, ...]:
         """The newest revocation list of each authority."""
-        return tuple(self.directory / "crl" / f"{name}.crl" for name in (_ROOT, _PERSONS, _STRUCTURES))
+        return tuple(self.directory / "crl" / f"{name}.crl" for name in AUTHORITIES)
+
+    def authority(self, name: str) -> tuple[x509.Certificate, PrivateKey]:
+        """Certificate and key of an authority: one of AUTHORITIES. Raises FilesError."""
+        folder = self.directory / "authorities"
+        certificate, key, _ = Credentials(folder / f"{name}.pem", folder / f"{name}.key", folder / f"{name}.pem").load()
+        return certificate, key
 
     # -- issuing ---------------------------------------------------------------------------------------------------------
 
@@ -228,7 +240,7 @@ class TestPki:
             raise FilesError(f"name {name!r}: letters, digits, dots, hyphens and underscores are expected")
         folder = folder or self.directory / "others" / name
         pair = _pair(folder, stem or profile)
-        authority, authority_key = self._authority(rules.authority)
+        authority, authority_key = self.authority(rules.authority)
         key = _new_key(self.key_kind)
         now = datetime.now(UTC).replace(microsecond=0)
         begin, end = now + starts, now + timedelta(days=rules.days if days is None else days)
@@ -242,6 +254,8 @@ class TestPki:
         builder = builder.add_extension(x509.CertificatePolicies([policy]), critical=False)
         if rules.extended_key_usage:
             builder = builder.add_extension(x509.ExtendedKeyUsage(rules.extended_key_usage), critical=False)
+        if _OCSP in rules.extended_key_usage:
+            builder = builder.add_extension(x509.OCSPNoCheck(), critical=False)
         if hosts:
             builder = builder.add_extension(x509.SubjectAlternativeName([_host(host) for host in hosts]), critical=False)
         if profession:
@@ -252,7 +266,7 @@ class TestPki:
         _write(pair.key, _key_pem(key), secret=True)
         _write(pair.certificate, _pem(certificate))
         if not pair.chain.exists():
-            _write(pair.chain, _pem(authority) + _pem(self._authority(_ROOT)[0]))
+            _write(pair.chain, _pem(authority) + _pem(self.authority(_ROOT)[0]))
         where = os.path.relpath(pair.certificate, self.directory)
         self.issued.append(Issued(name, profile, certificate.serial_number, rules.authority, where, end))
         self._save()
@@ -365,7 +379,7 @@ class TestPki:
         Each list is kept as `crl/AUTHORITY-NUMBER.crl` too. thisUpdate rises even within a second. Raises FilesError.
         """
         _make_folder(self.directory / "crl")
-        for name in (_ROOT, _PERSONS, _STRUCTURES):
+        for name in AUTHORITIES:
             number = self.crl_numbers.get(name, 0) + 1
             data = self._crl(name, number, days, this_update)
             _write(self.directory / "crl" / f"{name}-{number}.crl", data)
@@ -378,7 +392,7 @@ class TestPki:
         return self.crls
 
     def _crl(self, name: str, number: int, days: float, this_update: datetime | None) -> bytes:
-        authority, key = self._authority(name)
+        authority, key = self.authority(name)
         now = (this_update or datetime.now(UTC)).replace(microsecond=0)
         before = self.directory / "crl" / f"{name}.crl"
         if this_update is None and before.exists():
@@ -406,7 +420,7 @@ class TestPki:
         key = _new_key(self.key_kind)
         now = datetime.now(UTC).replace(microsecond=0)
         subject = ((NameOID.COUNTRY_NAME, "FR"), (NameOID.ORGANIZATION_NAME, "TEST"), (NameOID.COMMON_NAME, common_name))
-        issuer, issuer_key = self._authority(above) if above else (None, key)
+        issuer, issuer_key = self.authority(above) if above else (None, key)
         builder = _builder(subject, key, issuer, now - timedelta(days=1), now + timedelta(days=days))
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0 if above else 1), critical=True)
         builder = builder.add_extension(_usage(frozenset({"key_cert_sign", "crl_sign"})), critical=True)
@@ -414,13 +428,8 @@ class TestPki:
         _write(self.directory / "authorities" / f"{name}.key", _key_pem(key), secret=True)
         _write(self.directory / "authorities" / f"{name}.pem", _pem(certificate))
 
-    def _authority(self, name: str) -> tuple[x509.Certificate, PrivateKey]:
-        folder = self.directory / "authorities"
-        certificate, key, _ = Credentials(folder / f"{name}.pem", folder / f"{name}.key", folder / f"{name}.pem").load()
-        return certificate, key
-
     def _write_anchors(self) -> None:
-        root, persons, structures = (_pem(self._authority(name)[0]) for name in (_ROOT, _PERSONS, _STRUCTURES))
+        root, persons, structures = (_pem(self.authority(name)[0]) for name in AUTHORITIES)
         _write(self.anchors, root)
         _write(self.authorities, persons + structures + root)
 

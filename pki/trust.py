@@ -22,9 +22,9 @@ from cryptography.x509.oid import ExtensionOID
 
 from pki.errors import CertificateRefused, TrustError
 from pki.identity import UNREADABLE, CertificateIdentity, identity, load_certificate
-from pki.rules import RULES, Purpose, Rules, UseRules
+from pki.rules import RULES, KeyRules, Purpose, Rules, UseRules
 
-__all__ = ["Checked", "Purpose", "RevocationView", "Trust", "read_anchors"]
+__all__ = ["Checked", "Purpose", "RevocationView", "Trust", "check_key", "read_anchors"]
 
 _KEPT: Final = 4096
 _UNDERSTOOD: Final = frozenset({
@@ -129,7 +129,7 @@ class Trust:
             raise CertificateRefused("path-length", text)
         certificate = load_certificate(leaf)
         who = identity(certificate, fingerprint, self._rules.kinds)
-        public_key = self._check_key(certificate)
+        public_key = check_key(certificate, self._rules.keys)
         anchors = self.anchors(purpose)
         pinned = any(certificate == anchor for anchor in anchors)
         if not pinned:
@@ -205,27 +205,8 @@ class Trust:
         if usage is not None and not usage.key_cert_sign:
             raise CertificateRefused("key-usage", f"{issuer.subject.rfc4514_string()!r} may not sign certificates")
         _check_critical(issuer)
-        self._check_key(issuer)
+        check_key(issuer, self._rules.keys)
         _check_time(issuer, at)
-
-    def _check_key(self, certificate: x509.Certificate) -> PublicKey:
-        rules = self._rules.keys
-        try:
-            key = certificate.public_key()
-        except UNREADABLE as error:
-            raise CertificateRefused("key-type", "the key cannot be read, RSA or an elliptic curve is expected") from error
-        if isinstance(key, rsa.RSAPublicKey):
-            if not rules.rsa_min <= key.key_size <= rules.rsa_max:
-                text = f"RSA of {key.key_size} bits, expected {rules.rsa_min} to {rules.rsa_max}"
-                raise CertificateRefused("key-size", text)
-            if key.public_numbers().e < rules.rsa_exponent_min:
-                raise CertificateRefused("key-type", f"RSA exponent {key.public_numbers().e}, expected 65537 or more")
-            return key
-        if isinstance(key, ec.EllipticCurvePublicKey):
-            if key.curve.name not in rules.curves:
-                raise CertificateRefused("key-type", f"curve {key.curve.name}, expected one of {sorted(rules.curves)}")
-            return key
-        raise CertificateRefused("key-type", f"{type(key).__name__}, RSA or an elliptic curve is expected")
 
     def _check_use(self, certificate: x509.Certificate, who: CertificateIdentity, purpose: Purpose) -> None:
         constraints = _extension(certificate, x509.BasicConstraints)
@@ -239,6 +220,26 @@ class Trust:
             _check_key_usage(certificate, rules.key_usage, rules.key_usage_forbidden)
         _check_extended_key_usage(certificate, rules)
         _check_policy(certificate, rules)
+
+
+def check_key(certificate: x509.Certificate, rules: KeyRules) -> PublicKey:
+    """The key of a certificate, which has a kind and a size that are accepted. Raises CertificateRefused."""
+    try:
+        key = certificate.public_key()
+    except UNREADABLE as error:
+        raise CertificateRefused("key-type", "the key cannot be read, RSA or an elliptic curve is expected") from error
+    if isinstance(key, rsa.RSAPublicKey):
+        if not rules.rsa_min <= key.key_size <= rules.rsa_max:
+            text = f"RSA of {key.key_size} bits, expected {rules.rsa_min} to {rules.rsa_max}"
+            raise CertificateRefused("key-size", text)
+        if key.public_numbers().e < rules.rsa_exponent_min:
+            raise CertificateRefused("key-type", f"RSA exponent {key.public_numbers().e}, expected 65537 or more")
+        return key
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        if key.curve.name not in rules.curves:
+            raise CertificateRefused("key-type", f"curve {key.curve.name}, expected one of {sorted(rules.curves)}")
+        return key
+    raise CertificateRefused("key-type", f"{type(key).__name__}, RSA or an elliptic curve is expected")
 
 
 def _check_time(certificate: x509.Certificate, at: datetime) -> None:
