@@ -1,8 +1,4 @@
-"""Revocation lists as they were fetched: one of each authority, the newest.
-
-`authority` is the SHA-256 of `pki.revocation.authority_key` in hexadecimal; `version` grows with every list stored, of
-whatever authority, so that processes see with one number whether anything is new; times in microseconds since 1970 UTC.
-"""
+"""What is known of revocations, as it was fetched. Times are microseconds since 1970 UTC."""
 
 from __future__ import annotations
 
@@ -20,3 +16,19 @@ revocation_list = Table(
     Column("stored_at", BigInteger, nullable=False),
     Column("data", LargeBinary, nullable=False),
 )
+"""One list of each authority, the newest.
+
+`authority` is the SHA-256 of `pki.revocation.authority_key` in hexadecimal; `version` grows with every list stored, of
+whatever authority, so that processes see with one number whether anything is new.
+"""
+
+certificate_status = Table(
+    "certificate_status",
+    metadata,
+    Column("key", code_text(), primary_key=True),
+    Column("asked_at", BigInteger, nullable=False),
+    Column("this_update", BigInteger, nullable=False),
+    Column("produced_at", BigInteger, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
+"""One OCSP response for each certificate, the newest; `key` is the SHA-256 of issuer and serial number in hexadecimal."""
