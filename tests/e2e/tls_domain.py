@@ -83,6 +83,13 @@ class TlsDomain:
         except (OSError, HTTPException):
             return False
 
+    def reaches(self, who: Credentials) -> bool:
+        """Whether a client is answered at all."""
+        try:
+            return bool(self.send(wire.find_documents(PATIENT), self.context(who)).verdict)
+        except (OSError, HTTPException):
+            return False
+
     def refusals(self) -> list[dict[str, Any]]:
         """What the security log says."""
         lines = (json.loads(line) for line in self.server.log_text().splitlines() if line.startswith("{"))
@@ -121,9 +128,14 @@ def server_files(pki: TestPki, folder: Path, name: str = "server") -> tuple[Path
 
 @contextlib.contextmanager
 def tls_domain(
-    folder: Path, front: Front, settings: Mapping[str, Any] | None = None, others: Sequence[TestPki] = ()
+    folder: Path,
+    front: Front,
+    settings: Mapping[str, Any] | None = None,
+    others: Sequence[TestPki] = (),
+    *,
+    assertions: Sequence[str] = (),
 ) -> Iterator[TlsDomain]:
-    """A running server. `others` are PKIs that are trusted beside its own."""
+    """A running server. `others` are PKIs that are trusted beside its own; assertions of these kinds are required."""
     folder.mkdir(parents=True, exist_ok=True)
     pki = TestPki.create(folder / "pki", keys="ec")
     client = pki.issue("client", "client")
@@ -134,6 +146,9 @@ def tls_domain(
         "crl": [crl for each in (pki, *others) for crl in each.crls],
         "crl_refresh": 1,
     }
+    if assertions:
+        asked = {"required": True, "kinds": list(assertions), "anchors": [pki.authorities]}
+        settings = merged({"assertions": asked}, settings or {})
     if front == "built-in":
         table |= {"certificate": certificate, "key": key}
         chosen = merged({"tls": table}, settings or {})
@@ -154,7 +169,7 @@ def tls_domain(
     files = Files(certificate, key, folder / "authorities.pem", folder / "front.crl")
     with running(folder / "server", chosen) as server, nginx_with(folder, path, files) as ahead:
         domain = TlsDomain(front, pki, server, ahead.port, folder, client, ahead)
-        assert wire.eventually(lambda: domain.served(client))
+        assert wire.eventually(lambda: domain.reaches(client))
         yield domain
 
 
