@@ -16,8 +16,9 @@ from liasse.sealing import seal_job
 from liasse.settings import Settings
 from liasse.status import Status
 from liasse.tls import TlsError, registry_context
-from liasse.trust import Authorities, fetch_lists
+from liasse.trust import Authorities, fetch_lists, utc
 from liasse.wiring import wall_clock
+from pki.stored_answers import forget_answers
 from soap.connections import ClientError
 from xds_repository.file_store import FileStore
 from xds_repository.registry_client import RemoteRegistry, resolve_pending
@@ -30,6 +31,9 @@ RESOLVE_EVERY: Final = 5.0
 
 FORGET_EVERY: Final = 60.0
 """Seconds between two removals of MessageIDs that are too old to matter."""
+
+_ANSWERS_KEPT: Final = 86_400.0
+"""Seconds for which an OCSP response is kept after it has ended, so that an older one is known as such."""
 
 
 def instance_jobs(settings: Settings) -> Jobs:
@@ -50,6 +54,8 @@ def instance_jobs(settings: Settings) -> Jobs:
                     lambda: _fetch_lists(settings, authorities, database, lease),
                 )
             )
+        if settings.tls.ocsp:
+            made.append(Job("forget OCSP responses", FORGET_EVERY, lambda: _forget_answers(settings, database)))
         if settings.assertions.anchors:
             made.append(Job("forget used assertions", FORGET_EVERY, lambda: _forget_assertions(database)))
         url = settings.repository.registry
@@ -62,6 +68,11 @@ def instance_jobs(settings: Settings) -> Jobs:
 
 def _fetch_lists(settings: Settings, authorities: Authorities, database: Database, lease: Lease) -> None:
     fetch_lists(settings, authorities, database, wall_clock, lease.guard)
+
+
+def _forget_answers(settings: Settings, database: Database) -> None:
+    kept = settings.tls.ocsp_refresh + settings.tls.ocsp_grace + _ANSWERS_KEPT
+    forget_answers(database, utc(wall_clock() - int(kept * 1_000_000)))
 
 
 def _forget_assertions(database: Database) -> None:

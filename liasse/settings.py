@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from liasse.audit_settings import AuditTable
+from liasse.responder_settings import Responders
 from liasse.setting_types import (
     Authorities,
     Count,
@@ -116,6 +117,20 @@ class TlsSettings(Table):
         default=3600.0,
         ge=0,
         description="Seconds for which a list is used after its nextUpdate; then its certificates are refused.",
+    )
+    ocsp: Responders = Field(
+        default=(),
+        description="OCSP responders: {issuer = PEM file of an authority, url = http(s) URL}. The certificates of these "
+        "authorities need their answer good. Others are never asked, whatever a certificate names.",
+    )
+    ocsp_refresh: Seconds = Field(
+        default=600.0, le=900, description="Seconds after which a responder is asked again about a certificate in use."
+    )
+    ocsp_grace: float = Field(
+        default=3600.0,
+        ge=0,
+        description="Seconds for which an answer is used longer while its responder cannot be asked; "
+        "then its certificate is refused.",
     )
     connection_age: Seconds = Field(
         default=900.0, description="Seconds after which a connection is ended once it has answered."
@@ -419,7 +434,7 @@ class Settings(Table):
             found.append("assertions.required = false: callers are not asked who they are; for laboratories only")
         if self.tls.certificate and self.tls.client_certificate != "required":
             found.append(f"tls.client_certificate = {self.tls.client_certificate}: systems without a certificate are served")
-        if self.tls.client_ca and not self.tls.crl:
+        if self.tls.client_ca and not self.tls.crl and not self.tls.ocsp:
             found.append("tls.crl: no revocation list is configured, a stolen key is accepted until its certificate ends")
         if self.assertions.legacy:
             found.append("assertions.legacy = true: SHA-1 signatures are accepted, which can be forged")

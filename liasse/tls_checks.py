@@ -31,6 +31,8 @@ def check_tls(settings: Settings, now: datetime | None = None) -> list[Check]:
         found.append(_check_mode("tls.key", tls.key))
     if tls.client_ca:
         found.append(_check_validity("tls.client_ca", tls.client_ca, at))
+    if tls.ocsp:
+        found.append(_check_validity("tls.ocsp", tuple(each.issuer for each in tls.ocsp), at))
     if repository.registry.startswith("https://"):
         found.append(_check_pair("tls to the registry", lambda: registry_context(repository)))
     if repository.registry_certificate is not None and repository.registry_key is not None:

@@ -23,10 +23,11 @@ from sqlalchemy import Connection
 from database.errors import DatabaseError
 from database.handle import Database
 from liasse.logs import SECURITY_LOG
+from liasse.ocsp import Responders
 from liasse.settings import Settings
 from liasse.tls import LiveContext
 from pki.errors import RevocationRefused, TrustError
-from pki.revocation import MAX_LIST, RevocationList, Revocations
+from pki.revocation import MAX_LIST, Listed, RevocationList, Revocations, authority_key, is_authority
 from pki.rules import RULES
 from pki.stored_lists import load_lists as stored_lists
 from pki.stored_lists import store_list, stored_version
@@ -49,12 +50,26 @@ def read_files(setting: str, paths: Sequence[Path]) -> tuple[x509.Certificate, .
         raise TrustError(f"{setting}: {error.filename}: {error.strerror}") from error
 
 
+def _read_issuers(path: Path) -> tuple[x509.Certificate, ...]:
+    """With another file nobody would be asked, and all would be served. Raises TrustError."""
+    found = read_files("tls.ocsp", (path,))
+    for each in found:
+        if not is_authority(each):
+            name = each.subject.rfc4514_string()
+            raise TrustError(f"tls.ocsp: {path}: {name!r} is not an authority, the issuer of the certificates is expected")
+    return found
+
+
 @dataclass(frozen=True)
 class Authorities:
-    """The authorities of the settings, read once before processes are forked."""
+    """The authorities of the settings, read once before processes are forked.
+
+    `responders`: authorities with the URL at which OCSP says what became of their certificates.
+    """
 
     clients: tuple[x509.Certificate, ...] = ()
     assertions: tuple[x509.Certificate, ...] = ()
+    responders: tuple[tuple[x509.Certificate, str], ...] = ()
 
     @classmethod
     def of(cls, settings: Settings) -> Authorities:
@@ -62,6 +77,7 @@ class Authorities:
         return cls(
             read_files("tls.client_ca", settings.tls.client_ca),
             read_files("assertions.anchors", settings.assertions.anchors),
+            tuple((issuer, each.url) for each in settings.tls.ocsp for issuer in _read_issuers(each.issuer)),
         )
 
     @property
@@ -82,6 +98,24 @@ class Authorities:
         return Trust(anchors, rules=rules)
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What is known of revocations: where a responder is set, its word and that of a list; elsewhere a list is needed."""
+
+    lists: Revocations | None
+    responders: Responders | None
+
+    def check(self, certificate: x509.Certificate, issuer: x509.Certificate, at: datetime) -> None:
+        """Raises CertificateRefused: revoked, revocation-unknown."""
+        if self.responders is not None:
+            listed = Listed(self.lists or Revocations())
+            if self.responders.check(certificate, issuer, at, listed):
+                listed.check(certificate, issuer, at)
+                return
+        if self.lists is not None:
+            self.lists.check(certificate, issuer, at)
+
+
 def utc(micros: int) -> datetime:
     """The time of microseconds since 1970."""
     return datetime.fromtimestamp(micros / 1_000_000, UTC)
@@ -99,12 +133,22 @@ class LiveTrust:
     _revocations: Revocations | None = field(init=False, default=None)
     _version: int = field(init=False, default=0)
     _lists: dict[bytes, bytes] = field(init=False, default_factory=dict)
+    _responders: Responders | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
+        tls = self.settings.tls
         self._trust = self.authorities.trust(self.settings.assertions.kinds)
-        if self.settings.tls.crl:
-            self._revocations = Revocations((), timedelta(seconds=self.settings.tls.crl_grace))
-            self._trust = self._trust.with_revocations(self._revocations)
+        if tls.crl:
+            self._revocations = Revocations((), timedelta(seconds=tls.crl_grace))
+        if self.authorities.responders:
+            urls = {authority_key(issuer): url for issuer, url in self.authorities.responders}
+            refresh, grace = timedelta(seconds=tls.ocsp_refresh), timedelta(seconds=tls.ocsp_grace)
+            self._responders = Responders(urls, self.database, refresh, grace)
+        self._know()
+
+    def _know(self) -> None:
+        if self._revocations is not None or self._responders is not None:
+            self._trust = self._trust.with_revocations(_Known(self._revocations, self._responders))
 
     @property
     def asks_clients(self) -> bool:
@@ -123,16 +167,19 @@ class LiveTrust:
         self._version, found, data = stored_lists(self.database, self.authorities.all, at, self._version)
         self._lists.update(zip((each.authority for each in found), data, strict=True))
         self._revocations = self._revocations.replaced(found)
-        self._trust = self._trust.with_revocations(self._revocations)
+        self._know()
         return bool(found)
 
     def lists_for_handshakes(self) -> tuple[bytes, ...]:
         """The lists by which handshakes are judged, none while one of them is not in force.
 
         The TLS library then refuses every client; in the time of grace the judgement is left to `check`, message by message.
+        So it is where an authority has a responder and no list.
         """
         at = utc(self.clock())
         soon = at + timedelta(seconds=3 * LOOK_EVERY)
+        if self._revocations is not None and any(not self._revocations.of(each) for each, _ in self.authorities.responders):
+            return ()
         if self._revocations is None or any(
             not each.this_update <= at <= soon <= each.next_update for each in self._revocations.lists
         ):

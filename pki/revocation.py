@@ -143,7 +143,7 @@ class Revocations:
         """Raises CertificateRefused: revoked, revocation-unknown."""
         found = self.of(issuer)
         if found is None:
-            if not _is_authority(certificate):
+            if not is_authority(certificate):
                 text = f"no revocation list of {issuer.subject.rfc4514_string()!r} is there"
                 raise CertificateRefused("revocation-unknown", text)
             return
@@ -171,7 +171,8 @@ def _check_listed(certificate: x509.Certificate, found: RevocationList) -> None:
         raise CertificateRefused("revoked", f"{certificate.subject.rfc4514_string()!r} was revoked by its authority")
 
 
-def _is_authority(certificate: x509.Certificate) -> bool:
+def is_authority(certificate: x509.Certificate) -> bool:
+    """Whether a certificate is one of an authority: basicConstraints says so."""
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
     except x509.ExtensionNotFound:

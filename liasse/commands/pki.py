@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
+from conformance.simulators.ocsp_responder import OcspResponder, answers_of
 from liasse.commands import output
 from pki.errors import FilesError
 from pki.testca import PROFILES, TestPki
@@ -101,6 +102,25 @@ def crl(directory: DirOption = _HERE, days: Annotated[float, typer.Option("--day
     with _told():
         for path in TestPki.open(directory).crl(days=days):
             output.console().print(f"revocation list: {path}", soft_wrap=True)
+
+
+@app.command()
+def ocsp(
+    directory: DirOption = _HERE,
+    host: Annotated[str, typer.Option("--host", help="address to listen on")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="TCP port; 0 takes a free one")] = 8889,
+) -> None:
+    """Answer OCSP questions about what was issued, until it is interrupted."""
+    with _told():
+        answers = answers_of(directory)
+    try:
+        responder = OcspResponder(answers, host, port)
+    except OSError as error:
+        output.complain(f"{host}:{port}: {error.strerror}")
+        raise typer.Exit(1) from error
+    with responder, suppress(KeyboardInterrupt):
+        output.console().print(f"OCSP responder: {responder.url}", soft_wrap=True)
+        responder.wait()
 
 
 @app.command()

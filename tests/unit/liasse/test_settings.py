@@ -248,3 +248,37 @@ def test_risky_choices_are_named(tmp_path: Path) -> None:
         "repository.content_check = off",
     ]
     assert any(line.startswith("affinity_domain.patients = any") for line in Settings().cautions())
+
+
+def test_a_responder_belongs_to_an_authority(tmp_path: Path) -> None:
+    text = '[tls]\nclient_ca = ["ca.pem"]\nocsp = [{issuer = "ca.pem", url = "https://ocsp.example:8443/ca?x=1"}]\n'
+    settings = load_settings(write(tmp_path, text))
+    (found,) = settings.tls.ocsp
+    assert (found.issuer, found.url) == (tmp_path / "ca.pem", "https://ocsp.example:8443/ca?x=1")
+    assert not [line for line in settings.cautions() if line.startswith("tls.crl")]
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ('url = "http://ocsp.example"', "Field required"),
+        ('issuer = "ca.pem"', "Field required"),
+        ('issuer = "ca.pem", url = "http://ocsp.example", nonce = false', "unknown key"),
+        *(
+            (f'issuer = "ca.pem", url = "{url}"', "expected a URL that begins with http:// or https://")
+            for url in (
+                "", "ocsp.example", "file:///etc/passwd", "ftp://ocsp.example/", "http://", "http://:80/", "http://u:p@host/",
+                "http://host/#part", "http://host:port/", "http://[::1/", "http://host:0/", "http://ho st/", "http://host?x",
+            )
+        ),
+    ],
+)  # fmt: skip
+def test_a_responder_that_cannot_be_asked(tmp_path: Path, table: str, said: str) -> None:
+    (problem,) = problems(tmp_path, f"[tls]\nocsp = [{{{table}}}]\n")
+    assert problem.startswith(f"{tmp_path / 'liasse.toml'}:2: tls.ocsp: ")
+    assert said in problem
+
+
+def test_a_responder_is_asked_again_within_fifteen_minutes(tmp_path: Path) -> None:
+    (problem,) = problems(tmp_path, "[tls]\nocsp_refresh = 901\n")
+    assert "tls.ocsp_refresh: found 901, expected less than or equal to 900" in problem

@@ -8,13 +8,16 @@ from contextlib import contextmanager
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from conformance.simulators.ocsp_responder import OcspResponder, answers_of
 from database.engine import open_database
 from database.handle import Database
 from database.tables import now_micros
+from liasse.responder_settings import ResponderTable
 from liasse.settings import Settings, StorageSettings, TlsSettings
 from liasse.storage import init_storage
 from liasse.trust import Authorities, LiveTrust, Watch, fetch_lists, utc
@@ -89,6 +92,58 @@ def test_after_its_grace_a_list_refuses_everybody(pki: TestPki, tmp_path: Path) 
         with pytest.raises(CertificateRefused) as refused:
             trust.check(leaf, (), Purpose.TLS_CLIENT, utc(clock[0]))
         assert refused.value.reason == "revocation-unknown"
+
+
+def with_responder(pki: TestPki, folder: Path, url: str, **changes: Any) -> Settings:
+    issuer = pki.directory / "authorities" / "structures.pem"
+    tls = TlsSettings(client_ca=(pki.authorities,), ocsp=(ResponderTable(issuer=issuer, url=url),), **changes)
+    return Settings(tls=tls, storage=StorageSettings(directory=folder / "data"))
+
+
+def test_where_a_responder_is_set_its_word_is_needed_and_a_list_may_revoke_too(pki: TestPki, tmp_path: Path) -> None:
+    leaf, other = (pki.issue("client", name).load()[0].public_bytes(_DER) for name in ("client", "other"))
+    card = pki.issue_card("dupont", "899700000001").authentication.load()[0].public_bytes(_DER)
+
+    def verdict(trust: LiveTrust, der: bytes, later: float = 0) -> str:
+        try:
+            trust.check(der, (), Purpose.TLS_CLIENT, utc(now_micros()) + timedelta(seconds=later))
+        except CertificateRefused as refused:
+            return refused.reason
+        return "accepted"
+
+    with OcspResponder(answers_of(pki.directory)) as responder:
+        given = with_responder(pki, tmp_path, responder.url)
+        with opened(given) as database:
+            trust = LiveTrust(given, Authorities.of(given), database, now_micros)
+            assert verdict(trust, leaf) == "accepted"
+            assert verdict(trust, card) == "accepted", "nothing is configured for its authority"
+            assert responder.asked == 1
+            pki.revoke("client")
+            assert verdict(trust, leaf, later=600) == "revoked"
+            assert not trust.refresh()
+            assert trust.lists_for_handshakes() == ()
+            lists = with_responder(pki, tmp_path, responder.url, crl=(str(pki.crls[0]), str(pki.crls[1])))
+            fetch_lists(lists, Authorities.of(lists), database, now_micros)
+            trust = LiveTrust(lists, Authorities.of(lists), database, now_micros)
+            assert trust.refresh()
+            assert verdict(trust, other) == "accepted", "no list of its authority is needed"
+            assert verdict(trust, card) == "accepted"
+            assert trust.lists_for_handshakes() == (), "the handshake would need a list of each authority"
+            pki.revoke("other")
+            full = with_responder(pki, tmp_path, responder.url, crl=tuple(str(each) for each in pki.crls))
+            fetch_lists(full, Authorities.of(full), database, now_micros)
+            trust = LiveTrust(full, Authorities.of(full), database, lambda: now_micros() + 10_000_000)
+            trust.refresh()
+            assert verdict(trust, other) == "revoked", "the list says so, whatever the responder said before"
+            assert len(trust.lists_for_handshakes()) == 3
+
+
+def test_an_issuer_that_is_no_authority_is_named(pki: TestPki, tmp_path: Path) -> None:
+    """Nobody would be asked, and everybody served."""
+    leaf = pki.issue("client", "client")
+    tls = TlsSettings(ocsp=(ResponderTable(issuer=leaf.certificate, url="http://ocsp.example/"),))
+    with pytest.raises(TrustError, match=r"tls\.ocsp: .*client\.pem: 'CN=client.*' is not an authority"):
+        Authorities.of(Settings(tls=tls))
 
 
 @contextmanager
