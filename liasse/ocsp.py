@@ -137,10 +137,11 @@ class Responders:
             return _Known(at, self._ends(found), found)
         except (NoAnswer, RevocationRefused) as error:
             why = str(error)
+        until = (place.failed_at or at) + PAUSE
         if last is None or last.answer.status != "good":
-            return _Known(at, at + PAUSE, last, "" if last is not None else why)
+            return _Known(at, until, last, "" if last is not None else why)
         ends = self._ends(last) + self.grace
-        return _Known(at, min(at + PAUSE, ends), last) if at < ends else _Known(at, at + PAUSE, last, why)
+        return _Known(at, min(until, ends), last) if at < ends else _Known(at, until, last, why)
 
     def _ends(self, found: Stored) -> datetime:
         """When the responder has to be asked again."""

@@ -191,6 +191,8 @@ def to_toml(values: Mapping[str, Any]) -> str:
 def _value(value: object) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_value(each) for each in value) + "]"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key} = {_value(each)}" for key, each in value.items()) + "}"
     return json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)
 
 
