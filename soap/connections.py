@@ -6,7 +6,6 @@ other error that it may have.
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import select
 import ssl
@@ -22,6 +21,7 @@ _CHUNK: Final = 262_144
 _IDLE_SECONDS: Final = 4.0
 _MOST_IDLE: Final = 8
 _EARLY_ANSWER_SECONDS: Final = 2.0
+_CERTIFICATE_ALERTS: Final = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED", "HANDSHAKE_FAILURE", "DECRYPT_ERROR")
 
 
 class ClientError(Exception):
@@ -126,6 +126,12 @@ class _Held:
             raise TimeoutError("the time for the exchange is over")
         self.socket.settimeout(min(seconds, left))
 
+    def refuses_us(self, error: Exception) -> bool:
+        """Whether the peer ended the handshake over our certificate: with TLS 1.3 that is told after our side had ended."""
+        reason = (isinstance(error, ssl.SSLError) and error.reason) or ""
+        new = not self.idle_since
+        return new and "ALERT" in reason and any(word in reason for word in _CERTIFICATE_ALERTS)
+
     def usable(self) -> bool:
         """Whether the peer still keeps it: a kept connection has nothing to read, unless its end."""
         if time.monotonic() - self.idle_since > _IDLE_SECONDS:
@@ -212,7 +218,7 @@ class Connections:
             connection.putheader("Content-Length", str(size))
             connection.endheaders()
         except OSError as error:
-            raise NotConnected(f"the connection to {self.name} broke before anything was sent: {_cause(error)}") from error
+            return self._early_answer(held, error, sent, size)
         for chunk in source:
             try:
                 held.wait_at_most(self.timeouts.silence)
@@ -224,15 +230,20 @@ class Connections:
             held.wait_at_most(self.timeouts.silence)
             return HttpAnswer(self, held, connection.getresponse(), reusable=True)
         except OSError as error:
+            if held.refuses_us(error):
+                raise NotConnected(f"{self.name} does not accept our certificate: {_cause(error)}") from error
             raise SentButNoAnswer(f"{self.name} got the request and did not answer: {_cause(error)}") from error
         except http.client.HTTPException as error:
             raise BadAnswer(f"{self.name} does not answer in HTTP: {_cause(error)}") from error
 
     def _early_answer(self, held: _Held, error: OSError, sent: int, size: int) -> HttpAnswer:
         """A peer that refuses may answer and stop reading; its answer is worth more than the broken connection."""
-        with contextlib.suppress(OSError, http.client.HTTPException):
+        try:
             held.wait_at_most(_EARLY_ANSWER_SECONDS)
             return HttpAnswer(self, held, held.connection.getresponse(), reusable=False)
+        except (OSError, http.client.HTTPException) as other:
+            if held.refuses_us(other):
+                raise NotConnected(f"{self.name} does not accept our certificate: {_cause(other)}") from other
         raise NotConnected(f"the connection to {self.name} broke after {sent} of {size} bytes: {_cause(error)}") from error
 
 

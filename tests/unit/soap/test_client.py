@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import io
 import ipaddress
@@ -30,6 +31,7 @@ from soap.client import (
     SoapFault,
     Timeouts,
 )
+from soap.connections import Connections
 from soap.envelope import Frame
 from soap.faults import Fault, FaultCode, QName, sender, write_fault
 from soap.mime_headers import read_boundary, read_content_id, read_media_type
@@ -369,6 +371,50 @@ def test_tls_is_spoken_with_a_peer_that_is_trusted(certificate: Path) -> None:
         with SoapClient(other.url) as stranger, pytest.raises(NotConnected, match="certificate"):
             stranger.call(QUERY_ACTION, QUERY)
         assert len(other.requests) == 3
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_a_peer_that_does_not_accept_our_certificate_has_processed_nothing(certificate: Path, early: bool) -> None:
+    """With TLS 1.3 the refusal comes when our side of the handshake had ended: while the request is sent, or after it."""
+    serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    serving.load_cert_chain(certificate)
+    serving.verify_mode = ssl.CERT_REQUIRED
+    sent, refused = threading.Event(), threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def refuse() -> None:
+            connection, _ = listener.accept()
+            incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            session = serving.wrap_bio(incoming, outgoing, server_side=True)
+            with connection:
+                for last in (False, True):
+                    incoming.write(connection.recv(65536))
+                    if last and not early:
+                        assert sent.wait(20)
+                    with contextlib.suppress(ssl.SSLError):
+                        session.do_handshake()
+                    connection.sendall(outgoing.read())
+                if not early:
+                    connection.shutdown(socket.SHUT_WR)
+                    while connection.recv(65536):
+                        pass
+            refused.set()
+
+        def chunks() -> Iterator[bytes]:
+            if early:
+                assert refused.wait(20)
+            yield from (b"12", b"34")
+            sent.set()
+
+        worker = threading.Thread(target=refuse)
+        worker.start()
+        trusting = ssl.create_default_context(cafile=certificate)
+        connections = Connections(f"https://127.0.0.1:{listener.getsockname()[1]}/", tls=trusting)
+        with pytest.raises(NotConnected, match="does not accept our certificate") as raised:
+            connections.post("text/plain", 4, chunks())
+        worker.join()
+    assert raised.value.may_have_been_processed is False
+    assert isinstance(raised.value.__cause__, ssl.SSLError)
 
 
 def test_a_peer_that_closes_after_the_request_leaves_the_outcome_open() -> None:
