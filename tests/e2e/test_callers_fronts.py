@@ -33,7 +33,7 @@ def domain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def client_of(domain: TlsDomain, card: Card, *, sign: Card | None = None, told: Told | None = None) -> DocumentClient:
     """`card` connects; `sign`, the same unless given, signs."""
     base = f"https://localhost:{domain.port}"
-    tls = Caller(card, authorities=domain.pki.authorities).tls()
+    tls = Caller(card, Told(), domain.pki.authorities).tls()
     signs = Caller(sign or card, told or Told(), domain.pki.authorities).sign(now_micros)
     return DocumentClient(Endpoints(f"{base}/registry", f"{base}/repository"), tls=tls, sign=signs)
 
