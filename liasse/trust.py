@@ -121,6 +121,15 @@ def utc(micros: int) -> datetime:
     return datetime.fromtimestamp(micros / 1_000_000, UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What a trust let pass in one second."""
+
+    trust: Trust
+    second: datetime | None = None
+    passed: dict[tuple[bytes, Purpose, bool], Checked] = field(default_factory=dict)
+
+
 @dataclass
 class LiveTrust:
     """The trust of one process, as it is now. `clock` gives microseconds since 1970 UTC. Safe for concurrent calls."""
@@ -134,6 +143,7 @@ class LiveTrust:
     _version: int = field(init=False, default=0)
     _lists: dict[bytes, bytes] = field(init=False, default_factory=dict)
     _responders: Responders | None = field(init=False, default=None)
+    _judged: _Judged = field(init=False)
 
     def __post_init__(self) -> None:
         tls = self.settings.tls
@@ -149,6 +159,7 @@ class LiveTrust:
     def _know(self) -> None:
         if self._revocations is not None or self._responders is not None:
             self._trust = self._trust.with_revocations(_Known(self._revocations, self._responders))
+        self._judged = _Judged(self._trust)
 
     @property
     def asks_clients(self) -> bool:
@@ -156,8 +167,14 @@ class LiveTrust:
         return bool(self.authorities.clients)
 
     def check(self, leaf: bytes, others: Sequence[bytes], purpose: Purpose, at: datetime, legacy: bool = False) -> Checked:
-        """As `pki.trust.Trust.check`, with the newest revocation lists."""
-        return self._trust.check(leaf, others, purpose, at, legacy)
+        """As `pki.trust.Trust.check`, with the newest lists. What passed in a second is not judged again in it."""
+        judged = self._judged
+        if judged.second != (second := at.replace(microsecond=0)):
+            judged = self._judged = _Judged(judged.trust, second)
+        found = judged.passed.get((leaf, purpose, legacy))
+        if found is None:
+            found = judged.passed[leaf, purpose, legacy] = judged.trust.check(leaf, others, purpose, at, legacy)
+        return found
 
     def refresh(self) -> bool:
         """Take over lists stored since the last look; whether there were any. Raises DatabaseError."""
