@@ -12,8 +12,10 @@ from liasse.commands import output
 from liasse.commands.peers import (
     AuthoritiesOption,
     CardOption,
+    CertificateOption,
     ConfigOption,
     JsonOption,
+    KeyOption,
     ModeOption,
     PatientOption,
     ReasonOption,
@@ -55,10 +57,13 @@ def find(
     mode: ModeOption = NORMAL,
     reason: ReasonOption = "",
     authorities: AuthoritiesOption = None,
+    certificate: CertificateOption = None,
+    key: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
     """List the documents of a patient (ITI-18)."""
-    peers = find_peers(config, registry, None, repository_needed=False).called_by(card, mode, reason, authorities)
+    peers = find_peers(config, registry, None, repository_needed=False)
+    peers = peers.called_by(card, mode, reason, authorities, certificate, key)
     check_patient(patient)
     for name, time in (("--from", created_from), ("--to", created_to)):
         if time is not None and (wrong := check_dtm(time)) is not None:

@@ -18,7 +18,9 @@ from liasse.commands import output
 from liasse.commands.peers import (
     AuthoritiesOption,
     CardOption,
+    CertificateOption,
     ConfigOption,
+    KeyOption,
     ModeOption,
     Peers,
     ReasonOption,
@@ -48,6 +50,8 @@ def get(
     mode: ModeOption = NORMAL,
     reason: ReasonOption = "",
     authorities: AuthoritiesOption = None,
+    certificate: CertificateOption = None,
+    key: KeyOption = None,
     patient: Annotated[
         str, typer.Option("--patient", metavar="CX", help="the patient that the assertion of --card names")
     ] = "",
@@ -58,7 +62,8 @@ def get(
     Size and hash are compared with the registry's entry. With --repository-id and --repository, and no --registry, the
     registry is not asked and nothing is compared.
     """
-    peers = find_peers(config, registry, repository).called_by(card, mode, reason, authorities)
+    peers = find_peers(config, registry, repository)
+    peers = peers.called_by(card, mode, reason, authorities, certificate, key)
     if repository_id is not None and (wrong := check_oid(repository_id)) is not None:
         raise usage(f"--repository-id: {wrong}")
     if into != "-" and not force and Path(into).exists():

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from database.tables import now_micros
-from liasse.caller import Caller, CallerError
+from liasse.caller import Caller, CallerError, Shown
 from liasse.client import DocumentClient, Endpoints, ExchangeFailed
 from liasse.settings import Settings
 from liasse.settings_file import SettingsError, load_settings
@@ -45,7 +45,20 @@ ModeOption = Annotated[
 ]
 ReasonOption = Annotated[str, typer.Option("--reason", help="why, for --mode bris_de_glace")]
 AuthoritiesOption = Annotated[
-    Path | None, typer.Option("--ca", metavar="FILE", help="PEM file of the authorities behind the server; else the card's")
+    Path | None,
+    typer.Option(
+        "--ca", metavar="FILE", help="PEM file of the authorities behind the server; else the card's, else this machine's"
+    ),
+]
+CertificateOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--client-certificate", metavar="FILE", help="PEM file of the certificate that connects, instead of the card's"
+    ),
+]
+KeyOption = Annotated[
+    Path | None,
+    typer.Option("--client-key", metavar="FILE", help="PEM file of its private key; else in --client-certificate"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output instead of a table")]
 
@@ -69,16 +82,34 @@ class Peers:
         except (ExchangeFailed, CallerError) as error:
             raise usage(str(error)) from error
 
-    def called_by(self, card: Path | None, mode: str, reason: str, authorities: Path | None) -> Peers:
-        """The same, with a card that connects and signs. Ends the command with 2 for a card that cannot be used."""
-        if card is None:
-            if mode != NORMAL or reason or authorities is not None:
-                raise usage("--mode, --reason and --ca need --card")
+    def called_by(
+        self,
+        card: Path | None,
+        mode: str,
+        reason: str,
+        authorities: Path | None,
+        certificate: Path | None,
+        key: Path | None,
+    ) -> Peers:
+        """The same, with what connects and signs. Ends the command with 2 for files that cannot be used."""
+        if card is None and (mode != NORMAL or reason):
+            raise usage("--mode and --reason need --card")
+        if key is not None and certificate is None:
+            raise usage("--client-key needs --client-certificate")
+        if card is None and certificate is None and authorities is None:
             return self
+        urls = (self.endpoints.registry, self.endpoints.repository)
+        if (certificate or authorities) and not any(url.lower().startswith("https://") for url in urls):
+            raise usage(f"--client-certificate and --ca are for https, {urls[0]} is not")
+        shown = None if certificate is None else Shown(certificate, key)
+        if card is None:
+            return replace(self, caller=Caller(None, authorities=authorities, shown=shown))
         try:
             found = Card.load(card)
-            caller = Caller(found, Told(access=mode, reason=reason), authorities or found.authentication.chain)
-            caller.sign(now_micros)("")  # what the card cannot say is told before anything is sent
+            caller = Caller(found, Told(access=mode, reason=reason), authorities or found.authentication.chain, shown)
+            sign = caller.sign(now_micros)
+            if sign is not None:
+                sign("")  # what the card cannot say is told before anything is sent
         except (FilesError, CardError, ValueError) as error:
             raise usage(f"--card: {error}") from error
         return replace(self, caller=caller)

@@ -25,8 +25,10 @@ from liasse.commands import output
 from liasse.commands.peers import (
     AuthoritiesOption,
     CardOption,
+    CertificateOption,
     ConfigOption,
     JsonOption,
+    KeyOption,
     ModeOption,
     Peers,
     ReasonOption,
@@ -99,6 +101,8 @@ def submit(
     mode: ModeOption = NORMAL,
     reason: ReasonOption = "",
     authorities: AuthoritiesOption = None,
+    certificate: CertificateOption = None,
+    key: KeyOption = None,
     profile: Annotated[str | None, typer.Option("--profile", help="ihe or dmp: the dialect of the metadata")] = None,
     codes: Annotated[
         str | None,
@@ -139,7 +143,8 @@ def submit(
 
     The metadata of CDA documents come from their headers; of other files every code has to be given.
     """
-    peers = find_peers(config, registry, repository, profile=profile, codes=codes).called_by(card, mode, reason, authorities)
+    peers = find_peers(config, registry, repository, profile=profile, codes=codes)
+    peers = peers.called_by(card, mode, reason, authorities, certificate, key)
     texts = {
         "class_code": class_code,
         "type_code": type_code,
