@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install
 .DEFAULT_GOAL := help
 
 help:
-	@echo 'make demo           start a server, provide two documents, find and retrieve them, stop'
+	@echo 'make demo           start a server, provide two documents, find and retrieve them, be refused, stop'
 	@echo 'make serve          serve from config/demo.toml until interrupted (CONFIG=FILE for another one)'
 	@echo 'make test           the whole test suite, no service needed (PYTEST_ARGS=... for a part)'
 	@echo 'make test-postgres  the tests of the store on a private PostgreSQL (Debian package postgresql)'
@@ -41,6 +41,7 @@ demo: $(READY)
 
 CONFIG ?= config/demo.toml
 serve: $(READY)
+	@test '$(CONFIG)' != config/demo.toml || $(BIN)/liasse demo --prepare $(CONFIG)
 	@exec $(BIN)/liasse serve --config $(CONFIG) $(SERVE_ARGS)
 
 test: $(READY)

@@ -1,6 +1,7 @@
 """The main job on one machine: a server is started, two documents are provided, found, retrieved and compared.
 
-Every step is real: a process of its own, messages over HTTP, documents on the disk. `run` reports each step as it ends.
+Every step is real: a process of its own, messages over mutual TLS with signed assertions, documents on the disk. Calls with
+a wrong card are refused, or the demonstration fails. `run` reports each step as it ends.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,12 +24,17 @@ from pathlib import Path
 from typing import Final
 
 from database.errors import DatabaseError
+from database.tables import now_micros
+from liasse.caller import Caller, CallerError, Shown, client_context
 from liasse.client import DocumentClient, Endpoints, ExchangeFailed
+from liasse.demo_callers import FOLDER, Callers, CallersMissing, callers_of, tls_table
 from liasse.demo_documents import DEMO_PATIENT, health_summary, pdf_report
+from liasse.demo_traces import Since, Trace, traces
 from liasse.settings import Settings
 from liasse.settings_file import load_settings
 from liasse.storage import init_storage
 from liasse.submission import UNDIFFERENTIATED, Given, Prepared, new_oid, prepare, submission_of
+from pki.testca import Card
 from xds_metadata.codes import load_codes
 from xds_metadata.model import DocumentEntry
 from xds_metadata.profile import PROFILES
@@ -38,7 +44,10 @@ from xds_repository.store import StoreError
 _READY_WITHIN: Final = 20.0
 _STOPS_WITHIN: Final = 20.0
 _SOURCE: Final = "1.2.250.1.999.7"
+_TOLD_WITHIN: Final = 10.0
 _LAST_LINES: Final = 5
+_CONFIG: Final = "demo.toml"
+_DOCTOR, _HOSPITAL = "doctor's card", "hospital's certificate"
 
 
 class DemoFailed(Exception):
@@ -47,46 +56,87 @@ class DemoFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What was done, by which transaction if any, with which result, and how long it took (milliseconds)."""
+    """What was done, by which transaction and which caller if any, with which result, in how many milliseconds.
+
+    `refused`: the server did not do it, as it should.
+    """
 
     what: str
     transaction: str
     result: str
     milliseconds: float
+    caller: str = ""
+    refused: bool = False
 
 
 Report = Callable[[Step], None]
 
 
 @dataclass(frozen=True, slots=True)
+class Document:
+    """A document of the demonstration's patient."""
+
+    name: str
+    unique_id: str
+    data: bytes
+
+    def write(self, folder: Path) -> Path:
+        """Write it into `folder`; returns the file. Raises OSError."""
+        path = folder / f"{self.name.replace(' ', '-')}.xml"
+        path.write_bytes(self.data)
+        return path
+
+
+@dataclass(frozen=True, slots=True)
 class Running:
-    """The server of the demonstration: where it is, and its process."""
+    """The server of the demonstration: where it is, who may call it, and its process."""
 
     directory: Path
     settings: Settings
+    callers: Callers
+    since: Since
     process: subprocess.Popen[bytes]
 
     @property
-    def base(self) -> str:
-        """http://host:port of the clinical listener."""
-        return f"http://{self.settings.server.host}:{self.settings.server.port}"
+    def config(self) -> Path:
+        """The settings file."""
+        return self.directory / _CONFIG
 
-    @property
-    def endpoints(self) -> Endpoints:
-        """Registry and repository."""
-        return Endpoints(f"{self.base}/registry", f"{self.base}/repository")
+    def client(self, connects: Card, signs: Card) -> DocumentClient:
+        """A client that connects with one card and signs with one, the same or another. Raises CallerError."""
+        caller = Caller(signs, self.callers.told(signs), self.callers.authorities, Shown.of(connects))
+        return DocumentClient(endpoints_of(self.settings), tls=caller.tls(), sign=caller.sign(now_micros))
 
-    def addresses(self) -> tuple[tuple[str, str], ...]:
-        """Every address of the server, with what it is."""
-        feed, admin = self.settings.feed, self.settings.admin
-        return (
-            ("Document Registry (ITI-42, ITI-18)", self.endpoints.registry),
-            ("Document Repository (ITI-41, ITI-43)", self.endpoints.repository),
-            ("page for people", f"{self.base}/"),
-            ("health", f"{self.base}/health"),
-            ("patient feed (ITI-8, MLLP)", f"{feed.host}:{feed.port}"),
-            ("readiness and metrics", f"http://{admin.host}:{admin.port}/metrics"),
-        )
+    def traces(self) -> list[Trace]:
+        """What the operator saw of the calls until now. Raises DemoFailed."""
+        try:
+            return traces(self.settings, _log(self.directory), self.since)
+        except (DatabaseError, OSError) as error:
+            raise DemoFailed(f"journal and log cannot be read: {error}") from error
+
+
+def base_of(settings: Settings) -> str:
+    """https://host:port of the clinical listener."""
+    return f"https://{settings.server.host}:{settings.server.port}"
+
+
+def endpoints_of(settings: Settings) -> Endpoints:
+    """Registry and repository."""
+    base = base_of(settings)
+    return Endpoints(f"{base}/registry", f"{base}/repository")
+
+
+def addresses(settings: Settings) -> tuple[tuple[str, str], ...]:
+    """Every address of the server, with what it is."""
+    feed, admin, endpoints = settings.feed, settings.admin, endpoints_of(settings)
+    return (
+        ("Document Registry (ITI-42, ITI-18)", endpoints.registry),
+        ("Document Repository (ITI-41, ITI-43)", endpoints.repository),
+        ("page for people, with a client certificate", f"{base_of(settings)}/"),
+        ("health, with a client certificate", f"{base_of(settings)}/health"),
+        ("patient feed (ITI-8, MLLP)", f"{feed.host}:{feed.port}"),
+        ("readiness and metrics", f"http://{admin.host}:{admin.port}/metrics"),
+    )
 
 
 def run(directory: Path, report: Report, *, keep: bool = False) -> Running:
@@ -96,8 +146,8 @@ def run(directory: Path, report: Report, *, keep: bool = False) -> Running:
     """
     running = _start(directory, report)
     try:
-        with DocumentClient(running.endpoints) as client:
-            _exchange(client, running, report)
+        _exchange(running, report)
+        _wrong_cards(running, report)
     except BaseException:
         _kill(running.process)
         raise
@@ -123,9 +173,15 @@ def stop(running: Running, report: Report) -> None:
 def _start(directory: Path, report: Report) -> Running:
     with _timed() as milliseconds:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        config = directory / "demo.toml"
+        config = directory / _CONFIG
         config.write_text(_settings_text(), encoding="utf-8")
         settings = load_settings(config)
+        try:
+            callers = callers_of(settings)
+        except CallersMissing as error:
+            raise DemoFailed(str(error)) from error
+    report(Step("make certificates and cards", "", str(callers.authorities.parent), milliseconds()))
+    with _timed() as milliseconds:
         try:
             init_storage(settings)
         except (DatabaseError, StoreError) as error:
@@ -133,6 +189,7 @@ def _start(directory: Path, report: Report) -> Running:
     report(Step("make storage and database", "", str(settings.storage.directory), milliseconds()))
     with _timed() as milliseconds:
         with _log(directory).open("ab") as log:
+            since = Since(now_micros(), log.tell())
             process = subprocess.Popen(  # noqa: S603 our own program
                 [sys.executable, "-P", "-m", "liasse.serve", "--config", str(config)],
                 stdin=subprocess.DEVNULL,
@@ -140,7 +197,7 @@ def _start(directory: Path, report: Report) -> Running:
                 stderr=log,
                 start_new_session=True,
             )
-        running = Running(directory, settings, process)
+        running = Running(directory, settings, callers, since, process)
         try:
             _wait(running)
         except BaseException:
@@ -151,8 +208,10 @@ def _start(directory: Path, report: Report) -> Running:
 
 
 def _settings_text() -> str:
-    tables: dict[str, dict[str, str | int]] = {
-        "server": {"host": "127.0.0.1", "port": _free_port(8080), "workers": 2},
+    tables: dict[str, Mapping[str, str | int | list[str]]] = {
+        "server": {"host": "127.0.0.1", "port": _free_port(8443), "workers": 2},
+        "tls": tls_table(FOLDER),
+        "assertions": {"required": True, "kinds": ["vihf"], "anchors": [f"{FOLDER}/authorities.pem"]},
         "admin": {"port": _free_port(8081)},
         "feed": {"port": _free_port(2575)},
         "storage": {"directory": "data"},
@@ -180,12 +239,16 @@ def _free_port(preferred: int) -> int:
 def _wait(running: Running) -> None:
     deadline = time.monotonic() + _READY_WITHIN
     reason = "no answer"
+    try:
+        tls = client_context(running.callers.authorities, running.callers.doctor)
+    except CallerError as error:
+        raise DemoFailed(str(error)) from error
     while time.monotonic() < deadline:
         if running.process.poll() is not None:
             lines = [f"the server ended with exit code {running.process.returncode}", *_last_lines(running.directory)]
             raise DemoFailed("\n".join(lines))
         try:
-            with urllib.request.urlopen(f"{running.base}/health", timeout=2):  # noqa: S310 our own loopback address
+            with urllib.request.urlopen(f"{base_of(running.settings)}/health", timeout=2, context=tls):  # noqa: S310 our own
                 return
         except urllib.error.HTTPError as error:
             reason = f"HTTP {error.code}"
@@ -196,53 +259,102 @@ def _wait(running: Running) -> None:
     raise DemoFailed("\n".join([f"not healthy within {_READY_WITHIN:.0f} s: {reason}", *_last_lines(running.directory)]))
 
 
-def _exchange(client: DocumentClient, running: Running, report: Report) -> None:
+def _exchange(running: Running, report: Report) -> None:
+    """The hospital and the doctor provide a document each, the doctor finds and reads both."""
+    callers = running.callers
+    summary, with_pdf = documents()
     try:
-        sent = {name: _provide(client, running, name, data, report) for name, data in _documents().items()}
-        found = _find(client, sent, report)
-        for name, (prepared, data) in sent.items():
-            _retrieve(client, name, found[prepared.entry.unique_id or ""], data, report)
-    except ExchangeFailed as error:
+        with (
+            running.client(callers.hospital, callers.hospital) as hospital,
+            running.client(callers.doctor, callers.doctor) as doctor,
+        ):
+            sent = {
+                summary.name: _provide(hospital, running, summary, _HOSPITAL, report),
+                with_pdf.name: _provide(doctor, running, with_pdf, _DOCTOR, report),
+            }
+            found = _find(doctor, sent, report)
+            for document in (summary, with_pdf):
+                unique_id = sent[document.name].entry.unique_id or ""
+                _retrieve(doctor, document, found[unique_id], report)
+    except (ExchangeFailed, CallerError) as error:
         raise DemoFailed(str(error)) from error
 
 
-def _documents() -> dict[str, bytes]:
+def documents() -> tuple[Document, Document]:
+    """Two new documents of the demonstration's patient."""
     now = datetime.now(UTC).replace(microsecond=0)
-    return {
-        "medical summary": health_summary(new_oid(), new_oid(), now),
-        "report with a PDF": pdf_report(new_oid(), new_oid(), now),
-    }
+    summary, with_pdf = new_oid(), new_oid()
+    return (
+        Document("medical summary", summary, health_summary(summary, new_oid(), now)),
+        Document("report with a PDF", with_pdf, pdf_report(with_pdf, new_oid(), now)),
+    )
 
 
-def _provide(client: DocumentClient, running: Running, name: str, data: bytes, report: Report) -> tuple[Prepared, bytes]:
+def _provide(client: DocumentClient, running: Running, document: Document, caller: str, report: Report) -> Prepared:
     with _timed() as milliseconds:
-        path = running.directory / f"{name.replace(' ', '-')}.xml"
-        path.write_bytes(data)
+        path = document.write(running.directory)
         prepared = prepare(path, Given(), load_codes("dmp"), PROFILES[running.settings.profile])
         submission = submission_of([prepared], source_id=_SOURCE, content=UNDIFFERENTIATED, now=datetime.now(UTC))
         client.submit(submission, [prepared.deposit])
-    report(Step(f"provide the {name}", "ITI-41", f"{len(data)} bytes, accepted", milliseconds()))
-    return prepared, data
+    result = f"{len(document.data)} bytes, accepted"
+    report(Step(f"provide the {document.name}", "ITI-41", result, milliseconds(), caller))
+    return prepared
 
 
-def _find(client: DocumentClient, sent: dict[str, tuple[Prepared, bytes]], report: Report) -> dict[str, DocumentEntry]:
+def _find(client: DocumentClient, sent: Mapping[str, Prepared], report: Report) -> dict[str, DocumentEntry]:
     with _timed() as milliseconds:
         found = {entry.unique_id or "": entry for entry in client.find(DEMO_PATIENT)}
-    missing = [name for name, (prepared, _) in sent.items() if prepared.entry.unique_id not in found]
+    missing = [name for name, prepared in sent.items() if prepared.entry.unique_id not in found]
     if missing:
         raise DemoFailed(f"the registry did not return the {' and the '.join(missing)}")
-    report(Step("find the patient's documents", "ITI-18", f"{len(found)} found", milliseconds()))
+    report(Step("find the patient's documents", "ITI-18", f"{len(found)} found", milliseconds(), _DOCTOR))
     return found
 
 
-def _retrieve(client: DocumentClient, name: str, entry: DocumentEntry, data: bytes, report: Report) -> None:
+def _retrieve(client: DocumentClient, document: Document, entry: DocumentEntry, report: Report) -> None:
+    data = document.data
     with _timed() as milliseconds:
         back = io.BytesIO()
         request = DocumentRequest(entry.repository_unique_id or "", entry.unique_id or "")
         client.retrieve(request, back, entry)
     if back.getvalue() != data:
-        raise DemoFailed(f"the {name} came back changed: {len(back.getvalue())} bytes, {len(data)} were sent")
-    report(Step(f"retrieve the {name}", "ITI-43", f"{len(data)} bytes, identical", milliseconds()))
+        raise DemoFailed(f"the {document.name} came back changed: {len(back.getvalue())} bytes, {len(data)} were sent")
+    report(Step(f"retrieve the {document.name}", "ITI-43", f"{len(data)} bytes, identical", milliseconds(), _DOCTOR))
+
+
+def _wrong_cards(running: Running, report: Report) -> None:
+    """Two calls that must be refused, each for its own reason."""
+    callers = running.callers
+    for connects, signs, caller, rule in (
+        (callers.stranger, callers.stranger, "a card of another PKI", "tls-handshake"),
+        (callers.doctor, callers.colleague, "doctor's card, signed by another's", "assertion-binding"),
+    ):
+        _must_be_refused(running, connects, signs, caller, rule, report)
+
+
+def _must_be_refused(running: Running, connects: Card, signs: Card, caller: str, rule: str, report: Report) -> None:
+    """The caller is told so, and the operator sees `rule`: to fail otherwise is not to be refused. Raises DemoFailed."""
+    before = _seen(running, rule)
+    with _timed() as milliseconds:
+        try:
+            with running.client(connects, signs) as client:
+                client.find(DEMO_PATIENT)
+        except CallerError as error:
+            raise DemoFailed(str(error)) from error
+        except ExchangeFailed as error:
+            result = str(error)
+        else:
+            raise DemoFailed(f"{caller}: the query was answered, it must be refused")
+    deadline = time.monotonic() + _TOLD_WITHIN
+    while _seen(running, rule) == before:
+        if time.monotonic() > deadline:
+            raise DemoFailed(f"{caller}: the query failed, but not by the rule {rule}: {result}")
+        time.sleep(0.02)
+    report(Step("ask for the patient's documents", "ITI-18", f"refused: {result}", milliseconds(), caller, refused=True))
+
+
+def _seen(running: Running, rule: str) -> int:
+    return sum(trace.rule == rule for trace in running.traces())
 
 
 @contextmanager

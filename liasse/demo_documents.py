@@ -19,6 +19,10 @@ PATIENT_NUMBER: Final = f"{_NIR}{97 - int(_NIR) % 97:02d}"
 DEMO_PATIENT: Final = f"{PATIENT_NUMBER}^^^&{PATIENT_AUTHORITY}&ISO"
 """The patient of both documents, as CX."""
 
+PROFESSIONAL_ID: Final = "899999999999"
+HOSPITAL_ID: Final = "1999999999"
+"""National ids of the author and of where they work."""
+
 _LOINC: Final = 'codeSystem="2.16.840.1.113883.6.1" codeSystemName="LOINC"'
 _SNOMED: Final = 'codeSystem="2.16.840.1.113883.6.96" codeSystemName="SNOMED CT"'
 _CIM10: Final = 'codeSystem="2.16.840.1.113883.6.3" codeSystemName="CIM-10"'
@@ -323,12 +327,12 @@ _PATIENT: Final = f"""<recordTarget><patientRole>
 <birthplace><place><addr><county>99999</county></addr></place></birthplace></patient>
 </patientRole></recordTarget>"""
 
-_ORGANIZATION: Final = """<representedOrganization><id root="1.2.250.1.71.4.2.2" extension="1999999999"/>
+_ORGANIZATION: Final = f"""<representedOrganization><id root="1.2.250.1.71.4.2.2" extension="{HOSPITAL_ID}"/>
 <name>CENTRE DE DEMONSTRATION</name>
 <standardIndustryClassCode code="ETABLISSEMENT" displayName="Etablissement de santé" codeSystem="1.2.250.1.213.1.1.4.9"/>
 </representedOrganization>"""
 
-_PROFESSIONAL: Final = f"""<id root="1.2.250.1.71.4.2.1" extension="899999999999"/>
+_PROFESSIONAL: Final = f"""<id root="1.2.250.1.71.4.2.1" extension="{PROFESSIONAL_ID}"/>
 <code code="G15_10/SM26" displayName="Médecin - Qualifié en Médecine Générale (SM)" codeSystem="1.2.250.1.213.1.1.4.5"/>
 <addr nullFlavor="NAV"/><telecom nullFlavor="NAV"/>
 <assignedPerson><name><family>TESTMEDECIN</family><given>DEMO</given></name></assignedPerson>
@@ -352,7 +356,7 @@ def _document(
 <languageCode code="fr-FR"/><setId root="{escape(set_id)}"/><versionNumber value="1"/>
 {_PATIENT}
 <author><time value="{when}"/><assignedAuthor>{_PROFESSIONAL}</assignedAuthor></author>
-<custodian><assignedCustodian><representedCustodianOrganization><id root="1.2.250.1.71.4.2.2" extension="1999999999"/>
+<custodian><assignedCustodian><representedCustodianOrganization><id root="1.2.250.1.71.4.2.2" extension="{HOSPITAL_ID}"/>
 <name>CENTRE DE DEMONSTRATION</name></representedCustodianOrganization></assignedCustodian></custodian>
 <legalAuthenticator><time value="{when}"/><signatureCode code="S"/>
 <assignedEntity>{_PROFESSIONAL}</assignedEntity></legalAuthenticator>

@@ -1,4 +1,4 @@
-"""`liasse demo`: the main job, shown."""
+"""`liasse demo`: the main job, shown; or what `make serve` needs before it can show it."""
 
 from __future__ import annotations
 
@@ -7,20 +7,43 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.table import Table
 
 from liasse import demo as demonstration
 from liasse.commands import output
+from liasse.commands.peers import read_settings, usage
+from liasse.demo_callers import Callers, CallersMissing, callers_of
+from liasse.demo_commands import commands
+from liasse.demo_traces import Trace
+from liasse.settings import Settings
 
 
 def demo(
     directory: Annotated[
         Path | None,
-        typer.Option("--directory", metavar="DIR", help="folder for settings, data and log; else a temporary one"),
+        typer.Option(
+            "--directory", metavar="DIR", help="folder for settings, certificates, data and log; else a temporary one"
+        ),
     ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="leave the server running, and its folder in place")] = False,
+    only_prepare: Annotated[
+        Path | None,
+        typer.Option(
+            "--prepare", metavar="FILE", help="only make the certificates and cards of this settings file, where absent"
+        ),
+    ] = None,
 ) -> None:
-    """Start a server, provide two documents, find them, retrieve them, compare the bytes, stop the server."""
+    """Start a server, provide two documents, find them, retrieve them, compare the bytes, stop the server.
+
+    Everything goes over mutual TLS with signed assertions. Calls with a wrong card are shown too: the demonstration fails
+    if one is answered.
+    """
+    if only_prepare is not None:
+        if directory is not None or keep:
+            raise usage("--prepare goes without --directory and --keep")
+        _prepare(only_prepare.resolve())
+        return
     if directory is not None or keep:
         _show(directory or Path(tempfile.mkdtemp(prefix="liasse-demo-")), keep=keep)
         return
@@ -28,38 +51,76 @@ def demo(
         _show(Path(temporary), keep=False)
 
 
+def _prepare(config: Path) -> None:
+    """Certificates and cards where they are absent, and how to use them once the server runs."""
+    settings = read_settings(config)
+    console = output.console()
+    try:
+        callers = callers_of(settings)
+        console.print(output.lines(f"certificates and cards: {callers.authorities.parent}", output.GOOD), soft_wrap=True)
+        _print_commands(console, config, settings, callers)
+    except (CallersMissing, OSError) as error:
+        output.complain(str(error))
+        raise typer.Exit(1) from error
+
+
 def _show(directory: Path, *, keep: bool) -> None:
-    """The steps one by one while they happen, then all in a table with the addresses."""
+    """The steps one by one while they happen, then all in a table with what the operator sees and the addresses."""
     progress = output.errors()
     steps: list[demonstration.Step] = []
 
     def report(step: demonstration.Step) -> None:
         steps.append(step)
-        progress.print(output.lines(f"{step.what}: {step.result}", output.DIM))
+        progress.print(output.lines(f"{step.what}: {step.result}", output.DIM), soft_wrap=True)
 
     try:
         running = demonstration.run(directory.resolve(), report, keep=keep)
+        seen = running.traces()
     except (demonstration.DemoFailed, OSError) as error:
         output.complain(f"the demonstration failed after {len(steps)} steps")
         output.complain(str(error))
         raise typer.Exit(1) from error
     console = output.console()
     console.print(_steps(steps))
+    console.print(_traces(seen))
     console.print(_addresses(running))
     if keep:
+        _print_commands(console, running.config, running.settings, running.callers)
         console.print(f"The server runs on: stop it with kill {running.process.pid}, its folder is {running.directory}")
 
 
 def _steps(steps: list[demonstration.Step]) -> Table:
-    table = output.table("what happened", "transaction", "result")
+    table = output.table("what happened", "who called", "transaction", "result")
     table.add_column("ms", justify="right", no_wrap=True)
     for step in steps:
-        table.add_row(step.what, step.transaction, output.lines(step.result, output.GOOD), f"{step.milliseconds:.0f}")
+        style = output.NOTE if step.refused else output.GOOD
+        table.add_row(step.what, step.caller, step.transaction, output.lines(step.result, style), f"{step.milliseconds:.0f}")
+    return table
+
+
+def _traces(seen: list[Trace]) -> Table:
+    """What the operator sees."""
+    table = output.table("the operator sees in", "caller", "proof", "action", "what", "rule id", "detail")
+    for trace in seen:
+        style = output.GOOD if trace.decision == "allowed" else output.NOTE
+        texts = (trace.where, trace.caller, trace.proof, trace.action)
+        table.add_row(*texts, output.lines(trace.decision, style), trace.rule, output.lines(trace.detail, output.DIM))
     return table
 
 
 def _addresses(running: demonstration.Running) -> Table:
     table = output.table("service", "address")
-    for name, where in running.addresses():
+    for name, where in demonstration.addresses(running.settings):
         table.add_row(name, output.lines(where, "cyan"))
     return table
+
+
+def _print_commands(console: Console, config: Path, settings: Settings, callers: Callers) -> None:
+    """How to call the server, with a new document; one line each, not broken, so that they can be pasted."""
+    document = demonstration.documents()[0]
+    path = document.write(callers.authorities.parent.parent)
+    console.print("Commands to paste while the server runs:")
+    for command in commands(config, demonstration.base_of(settings), callers, path, document.unique_id):
+        console.print(output.lines(f"# {command.what}", output.DIM))
+        console.print(output.lines(command.line, "cyan"), soft_wrap=True)
+    console.print()

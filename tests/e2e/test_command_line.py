@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
+import shutil
 import signal
 import socket
 import stat
@@ -416,7 +418,10 @@ def test_the_demonstration_succeeds() -> None:
     assert done.exit_code == 0, done.output
     for text in ("ITI-41", "ITI-18", "ITI-43", "identical", "/registry", "/repository", "2 found", "drained"):
         assert text in done.stdout
-    assert "retrieve the report with a PDF" in done.stderr
+    for text in ("https://", "hospital's certificate", "doctor's card", "tls-handshake", "assertion-binding"):
+        assert text in done.stdout
+    for text in ("retrieve the report with a PDF", "does not accept our certificate", "DMPInvalidVIHF"):
+        assert text in done.stderr
 
 
 def test_the_demonstration_can_be_repeated_in_its_folder(tmp_path: Path) -> None:
@@ -427,6 +432,7 @@ def test_the_demonstration_can_be_repeated_in_its_folder(tmp_path: Path) -> None
 
 
 def test_the_demonstration_leaves_the_server_running_when_told_to(tmp_path: Path) -> None:
+    """The commands that it prints do what it says of them."""
     done = subprocess.run(
         [*command("demo"), "--keep", "--directory", str(tmp_path / "demo")],
         cwd=ROOT,
@@ -437,9 +443,16 @@ def test_the_demonstration_leaves_the_server_running_when_told_to(tmp_path: Path
     told = re.search(r"kill ([0-9]+)", done.stdout)
     assert told, done.stdout + done.stderr
     try:
-        registry = re.search(r"http://\S+/registry", done.stdout)
-        assert registry
-        assert len(json.loads(run("find", "--patient", DEMO_PATIENT, "--json", "--registry", registry[0]).stdout)) == 2
+        lines = dict(re.findall(r"^# (.+)\n(.+)$", done.stdout, re.MULTILINE))
+        results = {what: run(*shlex.split(line)[1:]) for what, line in lines.items() if what != "health"}
+        refused = {what: result for what, result in results.items() if what.startswith("refused")}
+        assert [result.exit_code for what, result in results.items() if what not in refused] == [0] * 4, results
+        assert [result.exit_code for result in refused.values()] == [1, 1]
+        assert (tmp_path / "copy.xml").read_bytes() == (tmp_path / "demo" / "medical-summary.xml").read_bytes()
+        assert "assertion-binding" in results["what the journal holds"].stdout
+        health = shlex.split(lines["health"])
+        if shutil.which(health[0]):
+            assert subprocess.run(health, capture_output=True, timeout=60).stdout == b"ok\n"
         second = run("demo", "--directory", tmp_path / "demo")
         assert second.exit_code == 1
         assert "the server ended with exit code 1" in second.stderr
@@ -448,12 +461,30 @@ def test_the_demonstration_leaves_the_server_running_when_told_to(tmp_path: Path
         os.kill(int(told[1]), signal.SIGTERM)
 
 
+def test_the_demonstration_only_prepares_what_a_server_needs(tmp_path: Path) -> None:
+    config = tmp_path / "demo.toml"
+    text = (ROOT / "config" / "demo.toml").read_text(encoding="utf-8")
+    config.write_text(text.replace("../data", "data"), encoding="utf-8")
+    first, again = (run("demo", "--prepare", config) for _ in range(2))
+    assert (first.exit_code, again.exit_code) == (0, 0), first.output + again.output
+    assert "--card data/demo/pki/cards/doctor" in again.stdout
+    assert sorted(path.name for path in (tmp_path / "data" / "demo").iterdir()) == ["medical-summary.xml", "pki"]
+    assert run("doctor", "--config", config).exit_code == 0
+
+
+def test_the_demonstration_prepares_nothing_for_settings_without_tls(tmp_path: Path) -> None:
+    result = run("demo", "--prepare", write_config(tmp_path / "settings"))
+    assert result.exit_code == 1
+    assert "tls.client_ca: the settings name no authorities" in result.stderr
+    assert run("demo", "--prepare", write_config(tmp_path / "settings"), "--keep").exit_code == 2
+
+
 def test_the_demonstration_does_not_touch_what_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "demo" / "data").mkdir(parents=True)
     (tmp_path / "demo" / "data" / "liasse.sqlite").write_text("a diary\n" * 1000, encoding="utf-8")
     result = run("demo", "--directory", tmp_path / "demo")
     assert result.exit_code == 1
-    assert "failed after 0 steps" in result.stderr
+    assert "failed after 1 steps" in result.stderr
     assert str(tmp_path / "demo" / "data") in result.stderr
 
 

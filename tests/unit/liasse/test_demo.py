@@ -1,4 +1,4 @@
-"""How the demonstration deals with a server that does not end, or ends badly."""
+"""How the demonstration deals with a server that does not end, or ends badly, or serves whom it must refuse."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import pytest
 
 from liasse import demo
 from liasse.demo import DemoFailed, Running, Step
-from liasse.settings_file import load_settings
+from liasse.demo_callers import callers_of
+from liasse.demo_traces import JOURNAL, LOG, Since
+from liasse.settings import Settings, TlsSettings
 
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(600)"
 FAILING = (
@@ -25,7 +27,8 @@ def process(folder: Path, code: str) -> Running:
     assert started.stdout is not None
     with started.stdout as out:
         assert out.readline() == b"1\n"
-    return Running(folder, load_settings(None), started)
+    settings = Settings(tls=TlsSettings(client_ca=(folder / "pki" / "authorities.pem",)))
+    return Running(folder, settings, callers_of(settings), Since(0, 0), started)
 
 
 def test_a_server_that_does_not_stop_is_killed_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,5 +67,38 @@ def test_an_interrupted_demonstration_leaves_no_server(tmp_path: Path, monkeypat
     monkeypatch.setattr(subprocess, "Popen", remembered)
     with pytest.raises(KeyboardInterrupt):
         demo.run(tmp_path / "demo", interrupted)
-    assert seen == ["make storage and database", "start the server", "provide the medical summary"]
+    made = ["make certificates and cards", "make storage and database"]
+    assert seen == [*made, "start the server", "provide the medical summary"]
     assert [each.returncode for each in started] == [-9]
+
+
+def test_calls_with_a_wrong_card_must_be_refused_and_leave_their_traces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[Step] = []
+    running = demo.run(tmp_path / "demo", steps.append, keep=True)
+    try:
+        refused = {step.caller: step.result for step in steps if step.refused}
+        assert "does not accept our certificate" in refused["a card of another PKI"]
+        assert "DMPInvalidVIHF" in refused["doctor's card, signed by another's"]
+        seen = running.traces()
+        rows = [(row.action, row.caller, row.proof, row.decision) for row in seen if row.where == JOURNAL]
+        doctor = running.callers.doctor.identifier
+        assert rows == [
+            ("provide", doctor, "structure", "allowed"),
+            ("provide", doctor, "card", "allowed"),
+            ("query", doctor, "card", "allowed"),
+            ("retrieve", doctor, "card", "allowed"),
+            ("retrieve", doctor, "card", "allowed"),
+            ("query", "anonymous", "none", "refused"),
+        ]
+        assert [row.rule for row in seen if row.decision != "allowed"] == ["assertion-binding", "tls-handshake", "binding"]
+        assert [row.rule for row in seen if row.where == LOG] == ["tls-handshake", "binding"]
+        right, wrong = running.callers.doctor, running.callers.colleague
+        with pytest.raises(DemoFailed, match=r"^nobody: the query was answered, it must be refused$"):
+            demo._must_be_refused(running, right, right, "nobody", "assertion-binding", steps.append)
+        monkeypatch.setattr(demo, "_TOLD_WITHIN", 0.1)
+        with pytest.raises(DemoFailed, match=r"the query failed, but not by the rule tls-handshake: .*DMPInvalidVIHF"):
+            demo._must_be_refused(running, right, wrong, "nobody", "tls-handshake", steps.append)
+    finally:
+        demo.stop(running, steps.append)
