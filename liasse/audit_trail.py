@@ -140,12 +140,13 @@ class Trail:
             return _query(rows[0])
         found: dict[tuple[str, str], AuditObject] = {}
         for row in rows:
-            held = dict(row.objects)
-            if transaction == "ITI-43" and "document" in held:
-                repository = held.get("repository", self.repository)
-                found[held["document"], repository] = document_object(held["document"], repository)
-            elif "submission-set" in held:
-                found[held["submission-set"], ""] = submission_set_object(held["submission-set"])
+            following = (*row.objects[1:], ("", ""))
+            for (kind, identifier), (next_kind, next_identifier) in zip(row.objects, following, strict=True):
+                if kind == "document" and transaction == "ITI-43":
+                    repository = next_identifier if next_kind == "repository" else self.repository
+                    found[identifier, repository] = document_object(identifier, repository)
+                elif kind == "submission-set":
+                    found[identifier, ""] = submission_set_object(identifier)
         return tuple(found.values())
 
 

@@ -6,19 +6,17 @@ sender is told is one of a few sentences; the reason goes to the security log an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import structlog
 
-from access_control.decision import Decision
 from access_control.from_call import context_of
 from access_control.subject import ANONYMOUS, Subject
 from database.errors import DatabaseError
 from database.handle import Database
 from journal.assertions import KeptAssertions
-from journal.rows import JournalRow, Record
+from journal.rows import Attempt, Record
 from liasse.logs import SECURITY_LOG
 from liasse.trust import LiveTrust, utc
 from pki.errors import CertificateRefused
@@ -31,9 +29,6 @@ from xua.refusal import AssertionRefused
 from xua.verify import Verifier
 
 log = structlog.get_logger()
-
-ACTIONS: Final = {"ITI-18": "query", "ITI-41": "provide", "ITI-42": "register", "ITI-43": "retrieve"}
-"""What a transaction does, as the journal names it."""
 
 
 @dataclass(frozen=True)
@@ -114,23 +109,27 @@ def _log(call: Call, reason: str, text: str) -> None:
     )
 
 
+Asked = Mapping[str, Callable[[Call], Sequence[Attempt]]]
+"""By the number of a transaction, what one of its messages asked for."""
+
+
 @dataclass(frozen=True)
 class FaultJournal:
-    """The server's `on_fault`: one journal row for a message that was answered with a fault.
+    """The server's `on_fault`: the journal rows of a message that was answered with a fault, one where nobody is proved.
 
-    A fault discloses nothing: it is sent even when its row cannot be written.
+    They name patient and objects as far as the message was read: of one whose sender was not accepted, a few of the
+    identifiers that stand in it. A fault discloses nothing: it is sent even when its rows cannot be written.
     """
 
     database: Database
     record: Record
     clock: Callable[[], int]
+    asked: Asked
 
     def __call__(self, call: Call, fault: Fault) -> None:
-        """Write the row of `fault`."""
-        decision = Decision(allowed=False, rule=fault.rule or f"fault-{fault.label}")
-        rows: Sequence[JournalRow] = [
-            JournalRow("", ACTIONS.get(call.transaction.number, "call"), (), decision, "Fault", call.digest)
-        ]
+        """Write the rows of `fault`."""
+        rule, digest = fault.rule or f"fault-{fault.label}", call.digest
+        rows = [replace(attempt.refused(rule, digest), outcome="Fault") for attempt in self._attempts(call)]
         ctx = context_of(call, self.clock)
         try:
             self.database.write(self.record(ctx, rows, once=False))
@@ -141,3 +140,7 @@ class FaultJournal:
                 transaction=call.transaction.number,
                 code=failure.code,
             )
+
+    def _attempts(self, call: Call) -> Sequence[Attempt]:
+        asked = self.asked.get(call.transaction.number)
+        return asked(call) if asked is not None else [Attempt("call")]

@@ -16,7 +16,7 @@ from journal.assertions import KeptAssertions
 from journal.rows import Record
 from liasse.app import AsgiApp, RequestRecord, create_app
 from liasse.audit_trail import AuditedRegistry, audit_trail
-from liasse.authentication import Authentication, FaultJournal
+from liasse.authentication import Asked, Authentication, FaultJournal
 from liasse.local_registry import LocalRegistry
 from liasse.pages import Pages, SitePages
 from liasse.reception import BodyLimits
@@ -216,8 +216,17 @@ def soap_server(actors: Actors, ready: Ready) -> Server:
         actors.transactions(),
         tolerances=ready.profile.wire,
         authenticate=Authentication(clock, actors.trust, verifier, asked.required, KeptAssertions(actors.database)),
-        on_fault=FaultJournal(actors.database, actors.record, clock),
+        on_fault=FaultJournal(actors.database, actors.record, clock, _asked(actors.repository)),
     )
+
+
+def _asked(repository: Repository) -> Asked:
+    return {
+        "ITI-18": lambda call: [iti18.asked(call)],
+        "ITI-42": lambda call: [iti42.asked(call)],
+        "ITI-41": lambda call: [iti41.asked(call)],
+        "ITI-43": lambda call: iti43.asked(repository, call),
+    }
 
 
 def build_app(

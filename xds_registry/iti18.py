@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lxml import etree
 from sqlalchemy.engine.interfaces import DBAPICursor
 
 from access_control.from_call import context_of
@@ -25,14 +26,17 @@ from soap.transaction import Body, Call, Transaction
 from xds_metadata.answers import REGISTRY, check_schema, registry_errors
 from xds_metadata.errors import Finding, XdsFailure
 from xds_metadata.patients import key_of_text
+from xds_metadata.unjudged import LONGEST_IDENTIFIER, claimed_patient
 from xds_registry.actor import Registry
 from xds_registry.found import Found
 from xds_registry.refusals import refusal
 from xds_registry.select import serialise
 from xds_registry.stored_queries import QUERIES, Plan, StoredQuery
+from xds_registry.stored_queries.filters import PATIENT
+from xds_registry.stored_queries.literals import LiteralError, read_values
 from xds_registry.stored_queries.parameters import bind
 from xds_registry.vocabulary import UUID_PREFIX, Kind
-from xmlsafe.namespaces import QUERY
+from xmlsafe.namespaces import QUERY, RIM
 
 ACTION = "urn:ihe:iti:2007:RegistryStoredQuery"
 LEAF_CLASS, OBJECT_REF = "LeafClass", "ObjectRef"
@@ -68,7 +72,7 @@ def bind_query(request: AdhocQuery) -> BoundQuery:
             Finding("Error", f"returnType {request.return_type}: expected LeafClass or ObjectRef", rule="return-type")
         )
     bound = bind(request.slots, query.parameters)
-    return BoundQuery(query, query.plan(bound), request.return_type == LEAF_CLASS, bound.get("patient"))
+    return BoundQuery(query, query.plan(bound), request.return_type == LEAF_CLASS, bound.get(PATIENT))
 
 
 def handle(registry: Registry, call: Call) -> Body:
@@ -124,12 +128,32 @@ def references(found: Sequence[Found]) -> list[bytes]:
     return [write_object_ref(UUID_PREFIX + row.id) for row in found]
 
 
+def asked(call: Call) -> Attempt:
+    """Which query about whom; of a message that was not decoded, what it says itself."""
+    request: BoundQuery | None = call.request
+    name, patient = (request.query.name, request.patient or "") if request is not None else _claimed(call.body)
+    return Attempt("query", patient, (("query", name),) if name else (), lambda: body_as_received(call))
+
+
+def _claimed(body: etree._Element) -> tuple[str, str]:
+    """Name of the query and key text of its patient, each empty where it cannot be told."""
+    element = body.find(f"{{{RIM}}}AdhocQuery")
+    query = QUERIES.get(element.get("id", "")) if element is not None else None
+    if element is None or query is None:
+        return "", ""
+    wanted = {row.name for row in query.parameters if row.key == PATIENT}
+    slot = next((each for each in element.iterchildren(f"{{{RIM}}}Slot") if each.get("name") in wanted), None)
+    text = slot.findtext(f".//{{{RIM}}}Value") or "" if slot is not None else ""
+    try:
+        values = read_values(text) if len(text) <= LONGEST_IDENTIFIER else ()
+    except LiteralError:
+        values = ()
+    return query.name, claimed_patient(values[0]) if len(values) == 1 else ""
+
+
 def refuse(registry: Registry, call: Call, error: Exception) -> Body | None:
     """The Failure that stands for what decode or handle raised."""
-    request: BoundQuery | None = call.request
-    patient = (request.patient or "") if request is not None else ""
-    objects = (("query", request.query.name),) if request is not None else ()
-    findings = refusal(registry, call, error, Attempt("query", patient, objects, lambda: body_as_received(call)))
+    findings = refusal(registry, call, error, asked(call))
     if findings is None:
         return None
     return Body((write_query_failure(registry_errors(findings, REGISTRY)),), outcome="failure")

@@ -25,6 +25,7 @@ from xds_metadata.patients import key_of_text, patient_column
 from xds_metadata.registration import Registration, objects_of, submission_digest
 from xds_metadata.rules import judge_objects
 from xds_metadata.rules.values import REGISTER
+from xds_metadata.unjudged import claimed_submission
 from xds_registry import lifecycle
 from xds_registry.actor import MICROSECONDS, Registry
 from xds_registry.refusals import refusal
@@ -68,14 +69,18 @@ def handle(registry: Registry, call: Call) -> Body:
     return Body((answer,))
 
 
+def asked(call: Call) -> Attempt:
+    """Which submission about whom; of a message that was not decoded, what it says itself."""
+    request: Registration | None = call.request
+    if request is None:
+        return Attempt("register", *claimed_submission(call.body))
+    patient = patient_column(request.submission.submission_sets[0].patient_id)
+    return Attempt("register", patient, objects_of(request.submission))
+
+
 def refuse(registry: Registry, call: Call, error: Exception) -> Body | None:
     """The Failure that stands for what decode or handle raised."""
-    request: Registration | None = call.request
-    attempt = Attempt("register")
-    if request is not None:
-        patient = patient_column(request.submission.submission_sets[0].patient_id)
-        attempt = Attempt("register", patient, objects_of(request.submission))
-    findings = refusal(registry, call, error, attempt)
+    findings = refusal(registry, call, error, asked(call))
     if findings is None:
         return None
     return Body((write_registry_response(registry_errors(findings, REGISTRY)),), outcome="failure")

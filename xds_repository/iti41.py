@@ -31,6 +31,7 @@ from xds_metadata.patients import key_of_text, patient_column
 from xds_metadata.registration import Effect, Registration, objects_of, submission_digest
 from xds_metadata.rules import judge_objects
 from xds_metadata.rules.values import PROVIDE
+from xds_metadata.unjudged import claimed_submission
 from xds_repository.actor import Repository, refusal
 from xds_repository.documents import PENDING, STORED, StoredDocument, forget_pending, put_documents
 from xds_repository.matching import Matched, check_parts, check_received, fill_in, match
@@ -215,14 +216,18 @@ def _register_remotely(
     return warnings
 
 
+def asked(call: Call) -> Attempt:
+    """Which submission about whom; of a message that was not decoded, what it says itself."""
+    request: Provided | None = call.request
+    if request is None:
+        return Attempt("provide", *claimed_submission(call.body))
+    patient = patient_column(request.submission.submission_sets[0].patient_id)
+    return Attempt("provide", patient, objects_of(request.submission))
+
+
 def refuse(repository: Repository, call: Call, error: Exception) -> Body | None:
     """The Failure that stands for what decode or handle raised."""
-    request: Provided | None = call.request
-    attempt = Attempt("provide")
-    if request is not None:
-        patient = patient_column(request.submission.submission_sets[0].patient_id)
-        attempt = Attempt("provide", patient, objects_of(request.submission))
-    findings = refusal(repository, call, error, attempt)
+    findings = refusal(repository, call, error, asked(call))
     if findings is None:
         return None
     return Body((write_registry_response(registry_errors(findings, REPOSITORY)),), outcome="failure")

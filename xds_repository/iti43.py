@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,15 +17,23 @@ from access_control.decision import Decision
 from access_control.from_call import context_of
 from access_control.policy import Action, Target
 from access_control.refusal import refuse_access
+from database.errors import DatabaseError
 from ebrim.rs import write_registry_response
 from journal.rows import Attempt, JournalRow
 from soap.transaction import Attachment, Body, Call, Transaction
 from xds_metadata.answers import REPOSITORY, check_schema, outcome_of, registry_errors
 from xds_metadata.errors import Finding, XdsFailure
 from xds_metadata.from_ebrim import shown
+from xds_metadata.unjudged import Objects, claimed_documents
 from xds_repository.actor import Repository, refusal
 from xds_repository.documents import STORED, StoredDocument
-from xds_repository.messages import RETRIEVE_ROOT, DocumentRequest, read_retrieve_request, write_retrieve_answer
+from xds_repository.messages import (
+    RETRIEVE_ROOT,
+    DocumentRequest,
+    each_request,
+    read_retrieve_request,
+    write_retrieve_answer,
+)
 from xds_repository.store import BlobCorrupt, BlobMissing, StoreUnavailable
 from xmlsafe.namespaces import XDS
 
@@ -75,20 +83,31 @@ def _journal_rows(
     decision: Decision,
     digest: str,
 ) -> list[JournalRow]:
-    """One row for each document and patient of it; one for all documents of nobody."""
-    rows: list[JournalRow] = []
+    """The rows of what was given and of what was not."""
+    return [
+        JournalRow(patient, "retrieve", objects, decision, "Success" if given else "Failure", digest)
+        for patient, objects, given in _concerned(repository, looked_up, patients)
+    ]
+
+
+def _concerned(
+    repository: Repository,
+    looked_up: Iterable[tuple[DocumentRequest, Readable | None]],
+    patients: Mapping[str, Sequence[str]],
+) -> Iterator[tuple[str, Objects, bool]]:
+    """(patient, objects, whether they are given) for each document and patient of it; once for all documents of nobody."""
     strange: list[tuple[str, str]] = []
     for request, item in looked_up:
-        objects, outcome = _objects(repository, request), "Failure" if item is None else "Success"
-        of = patients.get(request.unique_id)
+        objects, of = _objects(repository, request), patients.get(request.unique_id)
         if of or item is not None:
-            rows += [JournalRow(patient, "retrieve", objects, decision, outcome, digest) for patient in of or ("",)]
+            yield from ((patient, objects, item is not None) for patient in of or ("",))
         else:
             strange += objects
-    return [*rows, JournalRow("", "retrieve", strange, decision, "Failure", digest)] if strange else rows
+    if strange:
+        yield "", tuple(strange), False
 
 
-def _objects(repository: Repository, request: DocumentRequest) -> tuple[tuple[str, str], ...]:
+def _objects(repository: Repository, request: DocumentRequest) -> Objects:
     """A request as records name it: the repository where it is not ours."""
     document = (("document", request.unique_id),)
     return document if request.repository == repository.unique_id else (*document, ("repository", request.repository))
@@ -162,10 +181,23 @@ def _media_type(mime_type: str) -> str:
     return mime_type if _MEDIA_TYPE.fullmatch(mime_type) else "application/octet-stream"
 
 
+def asked(repository: Repository, call: Call) -> list[Attempt]:
+    """Which documents of whom, as far as that is known; of a message that was not decoded, what it says itself."""
+    requests: Sequence[DocumentRequest] | None = call.request
+    if requests is None:
+        unique_ids = (request.unique_id for request in each_request(call.body))
+        return [Attempt("retrieve", objects=claimed_documents(unique_ids, len(call.body)))]
+    try:
+        patients = repository.registry.patients_of([request.unique_id for request in requests])
+    except DatabaseError:
+        patients = {}
+    concerned = _concerned(repository, ((request, None) for request in requests), patients)
+    return [Attempt("retrieve", patient, objects) for patient, objects, _ in concerned]
+
+
 def refuse(repository: Repository, call: Call, error: Exception) -> Body | None:
     """The Failure that stands for what decode or handle raised."""
-    requests: Sequence[DocumentRequest] = call.request or ()
-    attempts = [Attempt("retrieve", objects=_objects(repository, request)) for request in requests] or [Attempt("retrieve")]
+    attempts = asked(repository, call) if not isinstance(error, DatabaseError) else ()
     findings = refusal(repository, call, error, *attempts)
     if findings is None:
         return None

@@ -6,7 +6,7 @@ Source: IHE ITI TF-2 3.41, 3.43; XDS.b document repository schema (child order).
 from __future__ import annotations
 
 import binascii
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 from urllib.parse import quote, unquote
@@ -144,7 +144,12 @@ class DocumentRequest:
 
 def read_retrieve_request(body: etree._Element) -> tuple[DocumentRequest, ...]:
     """The body of ITI-43, valid by its schema."""
-    return tuple(
+    return tuple(each_request(body))
+
+
+def each_request(body: etree._Element) -> Iterator[DocumentRequest]:
+    """The documents that a body asks for, one after the other; what it does not say is empty."""
+    return (
         DocumentRequest(
             repository=request.findtext(f"{{{XDS}}}RepositoryUniqueId") or "",
             unique_id=request.findtext(f"{{{XDS}}}DocumentUniqueId") or "",

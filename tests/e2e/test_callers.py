@@ -27,9 +27,11 @@ from liasse.cli import app
 from liasse.client import FIND_DOCUMENTS, QUERY, DocumentClient, Endpoints, ExchangeFailed, quoted, quoted_list
 from pki.testca import Card, TestPki
 from soap.client import SoapFault
+from tests import samples
 from tests.e2e import wire
 from tests.e2e.server import RunningServer, running
 from xds_metadata.model import APPROVED
+from xds_metadata.patients import patient_column
 from xmlsafe import parse
 from xua.cards import Told, vihf_of
 from xua.shape import check_shape
@@ -163,6 +165,27 @@ def test_an_assertion_of_another_card_is_refused(domain: Domain) -> None:
     assert (row["rule"], row["decision"], row["subject"]) == ("assertion-binding", "refused", "anonymous")
 
 
+def test_a_refusal_names_what_was_asked_for(domain: Domain) -> None:
+    """Of a message that was not decoded: the identifiers that stand in it, a few of them."""
+    context = client_context(domain.pki.authorities, domain.doctor)
+    deposit = wire.deposit(*[wire.PDF] * 12)
+    owner, patient = deposit.submission.submission_sets[0].unique_id or "", patient_column(samples.PATIENT)
+    documents = [*(["document", unique_id] for unique_id in deposit.unique_ids[:8]), ["documents", "12"]]
+    submitted = [["submission-set", owner], *documents]
+    claims: dict[str, tuple[wire.Message, str, list[list[str]]]] = {
+        "query": (wire.find_documents(PATIENT), patient_column(PATIENT), [["query", "FindDocuments"]]),
+        "register": (wire.register(deposit.submission), patient, submitted),
+        "provide": (deposit.message(), patient, submitted),
+        "retrieve": (wire.retrieve("1.2.3", *deposit.unique_ids), "", documents),
+    }
+    for action, (message, whose, objects) in claims.items():
+        sent = post(domain.server.base_url + message.path, message.body, context, message.content_type)
+        assert sent[0] == 500
+        row = domain.rows(rule="assertion-no-assertion", action=action)[-1]
+        assert (row["patient"], row["subject"], row["outcome"]) == (whose, "anonymous", "Fault")
+        assert json.loads(row["objects"]) == objects
+
+
 def test_a_message_without_assertion_is_refused(domain: Domain) -> None:
     tls = client_context(domain.pki.authorities, domain.doctor)
     endpoints = Endpoints(domain.server.registry_url, domain.server.repository_url)
@@ -197,7 +220,9 @@ def test_a_repeated_message_id_is_refused_and_journaled(domain: Domain) -> None:
     assert post(domain.server.registry_url, message, context)[0] == 200
     status, answer = post(domain.server.registry_url, message, context)
     assert (status, b"DuplicateMessageID" in answer) == (500, True)
-    assert domain.rows(rule="message-id-unused")[-1]["decision"] == "refused"
+    row = domain.rows(rule="message-id-unused")[-1]
+    assert (row["decision"], row["patient"], row["subject"]) == ("refused", patient_column(PATIENT), "899700000001")
+    assert json.loads(row["objects"]) == [["query", "FindDocuments"]]
 
 
 def test_without_a_client_certificate_there_is_no_connection(domain: Domain) -> None:
@@ -284,8 +309,8 @@ def find_message(message_id: str, card: Card) -> bytes:
     return wire.envelope(QUERY, body, header=header, message=message_id)
 
 
-def post(url: str, message: bytes, context: ssl.SSLContext) -> tuple[int, bytes]:
-    request = urllib.request.Request(url, message, {"Content-Type": "application/soap+xml; charset=UTF-8"})
+def post(url: str, message: bytes, context: ssl.SSLContext, content_type: str = wire.SOAP_TYPE) -> tuple[int, bytes]:
+    request = urllib.request.Request(url, message, {"Content-Type": content_type})
     try:
         with urllib.request.urlopen(request, context=context, timeout=20) as answer:
             return answer.status, answer.read()

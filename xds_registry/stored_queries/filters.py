@@ -30,6 +30,9 @@ from xds_registry.vocabulary import CodeKind
 
 _E = "$XDSDocumentEntry"
 
+PATIENT = "patient"
+"""The key of the patient parameter in a bound query."""
+
 FORMAT = Parameter(f"{_E}FormatCode", "format_code", as_code)
 CONFIDENTIALITY = Parameter(f"{_E}ConfidentialityCode", "confidentiality", as_code, repeats=True)
 OBJECT_TYPE = Parameter(f"{_E}Type", "object_type", as_object_type)
@@ -58,7 +61,7 @@ _TIMES = (("creation_time", "creation"), ("service_start", "start"), ("service_s
 
 def patient(name: str) -> Parameter:
     """The patient parameter of a query."""
-    return Parameter(name, "patient", as_patient, required=True, many=False)
+    return Parameter(name, PATIENT, as_patient, required=True, many=False)
 
 
 def status(name: str, key: str = "status") -> Parameter:

@@ -109,6 +109,14 @@ def test_f129_what_is_given_and_what_is_not_are_two_events() -> None:
     assert (source.user_id, source.requestor) == ("https://xds.example/repository", False)
 
 
+def test_every_document_of_a_row_is_named() -> None:
+    asked = (("document", "1.1"), ("document", "1.2"), ("repository", "1.2.8"), ("document", "1.3"), ("documents", "9"))
+    row = JournalRow("", "retrieve", asked, ALLOWED, "Failure")
+    (audit,) = (told(event) for event in TRAIL.events(context("ITI-43"), [row]))
+    named = [(one.id, one.details[0][1]) for one in audit.objects]
+    assert named == [("1.1", "1.2.9"), ("1.2", "1.2.8"), ("1.3", "1.2.9")]
+
+
 @pytest.mark.parametrize("transaction", ["ITI-41", "ITI-42"])
 def test_a_submission_names_its_set(transaction: str) -> None:
     submission = samples.submission(samples.entry())

@@ -9,15 +9,19 @@ import pytest
 from access_control.decision import Decision
 from database import Database
 from soap.faults import Fault
+from soap.transaction import Call, Incoming
 from tests import samples
 from tests.e2e import wire
 from tests.e2e.wire import PDF
 from tests.repository_side import RepositorySide, repository_side
+from xds_metadata.patients import patient_column
+from xds_repository import iti43
 from xds_repository.documents import reinstate_documents, withdraw_documents
 from xds_repository.file_store import SMALL
 from xds_repository.iti43 import _media_type
-from xds_repository.messages import DocumentRequest
+from xds_repository.messages import DocumentRequest, write_retrieve_request
 from xds_repository.store import BlobCorrupt
+from xmlsafe import parse
 
 LARGE = PDF + bytes(SMALL)
 
@@ -185,6 +189,25 @@ def test_a_refused_reader_gets_a_fault(side: RepositorySide) -> None:
     side.registry.policy.decision = Decision(allowed=False, rule="no")
     with pytest.raises(Fault, match="access denied"):
         side.retrieve(one)
+
+
+def test_a_refusal_names_the_documents_and_whose_they_are(side: RepositorySide) -> None:
+    """By patient where that is known; a message that was not decoded says only what stands in it."""
+    one, two = side.accept(wire.deposit(PDF, b"two")).unique_ids
+    requests = [DocumentRequest(samples.REPOSITORY, unique_id) for unique_id in (one, "1.2.3", two, "1.2.4")]
+    body = parse(write_retrieve_request(requests))
+    transaction = iti43.transaction(side.repository)
+    incoming = Incoming("/repository", mtom=False, peer="192.0.2.1")
+    call = Call(transaction, incoming, "urn:uuid:m", iti43.ACTION, None, body)
+    claimed = tuple(("document", request.unique_id) for request in requests)
+    assert [(a.patient, a.objects) for a in iti43.asked(side.repository, call)] == [("", claimed)]
+    call.request = transaction.decode(call)
+    whose = patient_column(samples.PATIENT)
+    assert [(a.action, a.patient, a.objects) for a in iti43.asked(side.repository, call)] == [
+        ("retrieve", whose, (("document", one),)),
+        ("retrieve", whose, (("document", two),)),
+        ("retrieve", "", (("document", "1.2.3"), ("document", "1.2.4"))),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,31 @@ def test_each_query_leaves_a_journal_row(content: Content) -> None:
     assert json.loads(rows[0].objects) == [["query", "FindDocuments"]]
 
 
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    ("name", "patient", "expected"),
+    [
+        ("FindDocuments", f"'{s.PATIENT}'", (patient_column(s.PATIENT), [["query", "FindDocuments"]])),
+        ("FindDocuments", f"('{s.PATIENT}')", (patient_column(s.PATIENT), [["query", "FindDocuments"]])),
+        ("FindDocuments", f"('{s.PATIENT}','{s.PATIENT}')", ("", [["query", "FindDocuments"]])),
+        ("FindDocuments", f"'{LONG}^^^&1.2.3&ISO'", ("", [["query", "FindDocuments"]])),
+        ("FindDocuments", "'nobody'", ("", [["query", "FindDocuments"]])),
+        ("FindDocuments", "('open", ("", [["query", "FindDocuments"]])),
+        ("GetDocuments", f"'{s.PATIENT}'", ("", [["query", "GetDocuments"]])),
+        ("urn:uuid:00000000-0000-4000-8000-000000000000", f"'{s.PATIENT}'", ("", [])),
+    ],
+)
+def test_the_row_of_a_refused_query_names_its_patient(
+    content: Content, name: str, patient: str, expected: tuple[str, list[list[str]]]
+) -> None:
+    content.side.query_as("Nothing", name, [("$XDSDocumentEntryPatientId", patient)])
+    with content.side.database.read() as connection:
+        row = connection.execute(select(journal_row).order_by(journal_row.c.id.desc()).limit(1)).one()
+    assert (row.outcome, row.patient, json.loads(row.objects)) == ("Failure", *expected)
+
+
 def test_home_on_the_query_is_accepted(content: Content) -> None:
     answer = content.side.query("FindDocuments", find_documents(), home="urn:oid:1.2.9")
     assert (answer.status, len(answer.ids)) == ("Success", 3)
