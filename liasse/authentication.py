@@ -6,6 +6,7 @@ sender is told is one of a few sentences; the reason goes to the security log an
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -68,7 +69,7 @@ class Authentication:
         try:
             return self.trust.check(der, (), Purpose.TLS_CLIENT, utc(self.clock())).identity
         except CertificateRefused as refused:
-            _log(call, f"certificate-{refused.reason}", refused.text)
+            _log(call, f"certificate-{refused.reason}", f"{refused.text} (SHA-256 {hashlib.sha256(der).hexdigest()})")
             raise Fault(
                 FaultCode.SENDER,
                 "The caller could not be authenticated",

@@ -1,4 +1,8 @@
-"""Every row of the attack catalogue about XML, MTOM and metadata is tried on the running server, and where it is parsed."""
+"""Every row of the attack catalogue has its tests.
+
+Those about XML, MTOM and metadata are tried on the running server, and where they are parsed; those about assertions by the
+verifier and, where a server is needed, on one; those about the transport and the journal where they belong.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,8 @@ from collections.abc import Iterable, Mapping
 
 import pytest
 
+from tests.attacks.test_assertions_b import IN_TABLE
+from tests.attacks.test_tls_c import ROWS as TRANSPORT_ROWS
 from tests.completeness.named_tests import functions, missing
 from tests.e2e.hostile_metadata import metadata_attacks
 from tests.e2e.hostile_mime import mime_attacks
@@ -47,6 +53,56 @@ OTHER: Mapping[str, tuple[str, ...]] = {
 }
 """Tests of rows beside the tables of messages."""
 
+B_WIRE, CALLERS = "tests/attacks/test_b_wire.py", "tests/e2e/test_callers.py"
+ASSERTIONS = "tests/attacks/test_assertions_b.py"
+ASSERTION_OTHER: Mapping[str, tuple[str, ...]] = {
+    "B20": ("tests/unit/xua/test_verifier.py::test_a_verifier_needs_an_audience_for_xua_and_a_kind",),
+    "B22": (
+        "tests/e2e/test_ocsp.py::test_a_certificate_revoked_while_its_connection_is_open",
+        "tests/e2e/test_tls.py::test_an_older_list_does_not_bring_a_certificate_back",
+    ),
+    "B27": (
+        f"{ASSERTIONS}::test_b27_replay_by_another_client",
+        f"{ASSERTIONS}::test_b27_another_assertion_under_a_used_id",
+        f"{ASSERTIONS}::test_b27_one_use",
+    ),
+    "B28": (
+        f"{CALLERS}::test_a_repeated_message_id_is_refused_and_journaled",
+        f"{B_WIRE}::test_b28_a_message_id_serves_once_for_every_worker_and_after_a_restart",
+    ),
+    "B29": (
+        f"{B_WIRE}::test_b29_addressing_is_checked_before_a_caller_is_served",
+        f"{B_WIRE}::test_b29_nobody_is_called_at_a_reply_address",
+    ),
+    "B31": (f"{B_WIRE}::test_b31_the_body_of_one_transaction_under_the_action_of_another",),
+    "B39": (f"{ASSERTIONS}::test_b39_the_verdicts_are_the_same_with_optimisation",),
+    "B40": (
+        "tests/property/test_assertion_mutations.py::test_no_damage_changes_who_it_is",
+        "tests/property/test_assertion_mutations.py::test_another_engine_agrees",
+    ),
+}
+"""Tests of rows beside the table of assertions."""
+
+TRANSPORT_OTHER: Mapping[str, tuple[str, ...]] = {
+    "C2": (
+        "tests/e2e/test_callers_fronts.py::test_a_card_that_signs_for_another_connection",
+        f"{CALLERS}::test_an_assertion_of_another_card_is_refused",
+    ),
+    "C7": (
+        "tests/attacks/test_c_connections.py::test_a_thousand_connections_that_stand_still",
+        "tests/attacks/test_c_connections.py::test_one_byte_at_a_time",
+    ),
+}
+
+JOURNAL = "tests/attacks/test_journal_i.py"
+JOURNAL_OTHER: Mapping[str, tuple[str, ...]] = {
+    "I1": ("tests/proof/test_kill.py::test_nothing_acknowledged_is_lost_and_nothing_is_half_there",),
+    "I9": (
+        "tests/e2e/test_audit.py::test_a_collector_that_was_away_gets_everything_once_in_order",
+        "tests/e2e/test_audit.py::test_a_collector_with_an_expired_certificate_gets_nothing_and_loses_nothing",
+    ),
+}
+
 
 def rows_of(names: Iterable[str]) -> set[str]:
     return {name.split(" ")[0] for name in names}
@@ -71,8 +127,27 @@ def test_the_tables_hold_the_rows_that_are_run() -> None:
     assert rows_of(metadata_attacks()) == set(METADATA_ROWS)
 
 
+@pytest.mark.parametrize("row", [f"B{n}" for n in range(1, 41)])
+def test_a_row_of_assertions_is_tried(row: str) -> None:
+    assert row in IN_TABLE or row in ASSERTION_OTHER
+    assert missing((f"{ASSERTIONS}::test_a_case_has_its_verdict", *ASSERTION_OTHER.get(row, ()))) == []
+
+
+@pytest.mark.parametrize("row", [f"C{n}" for n in range(1, 12)])
+def test_a_row_of_the_transport_is_tried(row: str) -> None:
+    assert row in TRANSPORT_ROWS or row in TRANSPORT_OTHER
+    assert missing(TRANSPORT_OTHER.get(row, ())) == []
+
+
+@pytest.mark.parametrize("row", [f"I{n}" for n in range(1, 11)])
+def test_a_row_of_the_journal_is_tried(row: str) -> None:
+    assert [name for name in functions(JOURNAL) if f"_{row.lower()}_" in name] or row in JOURNAL_OTHER
+    assert missing(JOURNAL_OTHER.get(row, ())) == []
+
+
 @pytest.mark.corpus
 def test_the_rows_are_those_of_the_catalogue() -> None:
     text = shared("reference", "security.md").read_text(encoding="utf-8")
-    known = set(re.findall(r"^\| ([ADE]\d+) \|", text, re.MULTILINE))
-    assert set(ROWS) == known - {"D14", "E9", "E10", "E13"}
+    known = set(re.findall(r"^\| ([ABCDEI]\d+) \|", text, re.MULTILINE))
+    here = {*ROWS, *(f"B{n}" for n in range(1, 41)), *(f"C{n}" for n in range(1, 12)), *(f"I{n}" for n in range(1, 11))}
+    assert known <= {*here, "D14", "E9", "E10", "E13"}
