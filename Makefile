@@ -67,6 +67,7 @@ bench: $(READY)
 docs: $(READY)
 	@$(BIN)/python -m conformance.docs
 	@$(BIN)/python -m xds_metadata.docs
+	@$(BIN)/python -m xua.docs
 
 lock: $(READY)
 	@$(BIN)/python tools/lock.py
