@@ -46,14 +46,16 @@ def read_slot(element: etree._Element) -> Slot:
     values: list[str] = []
     for part in element:
         if part.tag == _VALUE_LIST:
-            values.extend(value.text or "" for value in part if value.tag == _VALUE)
+            for value in part:  # a generator would cost three times as much: most slots have one value
+                if value.tag == _VALUE:
+                    values.append(value.text or "")
     return Slot(element.get("name", ""), tuple(values))
 
 
 def read_localized(element: etree._Element) -> tuple[LocalizedString, ...]:
     """The texts of a rim:Name or rim:Description."""
     return tuple(
-        LocalizedString(part.get("value", ""), part.get(_LANG, "en-US")) for part in element if part.tag == _LOCALIZED
+        [LocalizedString(part.get("value", ""), part.get(_LANG, "en-US")) for part in element if part.tag == _LOCALIZED]
     )
 
 

@@ -92,7 +92,7 @@ class _Reader:
                 extra.append((slot.name, slot.values))
                 continue
             values = slot.values
-            if not values or any(not value for value in values):
+            if not values or "" in values:
                 self.report(finding("slot-value", label, f"{row.name} is sent without a value; leave the Slot out instead"))
                 continue
             if row.many:
