@@ -17,13 +17,17 @@ from benchmarks.process import cpu_seconds
 from benchmarks.report import Budget, Report
 from benchmarks.server import Running, serving
 from benchmarks.transactions import finding, prepare
+from benchmarks.yardsticks import REFERENCE_PARSE, bare_parse
 from liasse.caller import client_context, security_header
 from pki.testca import TestPki
 from xua.cards import Told, vihf_of
 
 _PATIENT = "279035121518989^^^&1.2.250.1.213.1.4.10&ISO"
 _SHARE, _MORE = 1.5, 0.45
-"""A call with TLS, a cached assertion, journal and audit may cost the larger of so many times, or so many ms more."""
+"""A call with TLS, a cached assertion, journal and audit may cost the larger of so many times, or so many ms more.
+
+The milliseconds are those of the machine on which a bare parse costs 12 µs, as for the other budgets in time.
+"""
 
 
 def run(report: Report, directory: Path, *, workers: int = 2, rounds: int = 5, requests: int = 600) -> None:
@@ -71,10 +75,11 @@ def run(report: Report, directory: Path, *, workers: int = 2, rounds: int = 5, r
                 found[name].append(figures.cpu)
         handshakes = [_handshake(secured, context, version) for version in ("TLSv1_2", "TLSv1_3")]
     least = min(found["plain"])
-    limit = max(_SHARE * least, least + _MORE)
+    slower = bare_parse() / REFERENCE_PARSE
+    limit = max(_SHARE * least, least + _MORE * slower)
     for name, what in (("tls", "mutual TLS"), ("all", "mutual TLS, with a cached assertion and audit")):
         cost = min(found[name])
-        note = f"plain {least:.3f}, {cost / least:.2f} times"
+        note = f"plain {least:.3f}, {cost / least:.2f} times, {(cost - least) / slower:.2f} ms * more"
         report.add(Budget(f"ITI-18 of 50 entries over kept {what}", cost, limit, "ms CPU", note=note))
     for name, cost in zip(("1.2", "1.3"), handshakes, strict=True):
         report.say(f"a full handshake of mutual TLS {name}, RSA 2048 on both sides: {cost:.2f} ms of CPU of the server")
