@@ -14,6 +14,7 @@ from rich.table import Table
 
 from conformance.findings import Level
 from conformance.simulators.audit_receiver import AuditReceiver, Received, server_context
+from conformance.simulators.stopping import until_stopped
 
 _OUTCOMES: Final = {"0": "success", "4": "minor", "8": "serious", "12": "major"}
 _LOOK: Final = 0.1
@@ -53,10 +54,9 @@ def receive(
     ports = [f"{name} {port}" for name, port in (("tls", receiver.tcp), ("udp", receiver.udp)) if port is not None]
     console.print(f"listening on {host}: {', '.join(ports)}")
     try:
-        while not count or len(receiver.received) < count:
-            time.sleep(_LOOK)
-    except KeyboardInterrupt:
-        console.print()
+        with until_stopped():
+            while not count or len(receiver.received) < count:
+                time.sleep(_LOOK)
     finally:
         receiver.close()
     console.print(_totals(receiver))

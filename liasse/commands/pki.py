@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
@@ -11,6 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from conformance.simulators.ocsp_responder import OcspResponder, answers_of
+from conformance.simulators.stopping import until_stopped
 from liasse.commands import output
 from pki.errors import FilesError
 from pki.testca import PROFILES, TestPki
@@ -118,7 +119,7 @@ def ocsp(
     except OSError as error:
         output.complain(f"{host}:{port}: {error.strerror}")
         raise typer.Exit(1) from error
-    with responder, suppress(KeyboardInterrupt):
+    with responder, until_stopped():
         output.console().print(f"OCSP responder: {responder.url}", soft_wrap=True)
         responder.wait()
 

@@ -168,13 +168,16 @@ def test_the_signer_of_an_assertion_is_asked_about_too(tmp_path: Path) -> None:
             assert "certificate-revoked" in server.log_text()
 
 
-def test_the_responder_of_the_command_line_as_openssl_sees_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ends", [signal.SIGINT, signal.SIGTERM])
+def test_the_responder_of_the_command_line_as_openssl_sees_it(tmp_path: Path, ends: signal.Signals) -> None:
+    """Started as a shell starts a job in the background: with SIGINT ignored."""
     pki = TestPki.create(tmp_path / "pki", keys="ec")
     good, lost = pki.issue("client", "good"), pki.issue("client", "lost")
     pki.revoke("lost", "keyCompromise")
     with subprocess.Popen(
         [*command("pki"), "ocsp", "--dir", str(pki.directory), "--port", "0"],
         cwd=ROOT, stdout=subprocess.PIPE, text=True, env={"PYTHONUNBUFFERED": "1", "PATH": "/usr/bin:/bin"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
     ) as process:  # fmt: skip
         try:
             assert process.stdout is not None
@@ -191,5 +194,8 @@ def test_the_responder_of_the_command_line_as_openssl_sees_it(tmp_path: Path) ->
                 assert "Response verify OK" in said.stderr, said
                 assert f"{certificate.certificate}: {status}\n" in said.stdout
         finally:
-            process.send_signal(signal.SIGINT)
-            assert process.wait(60) == 0
+            process.send_signal(ends)
+            try:
+                assert process.wait(60) == 0
+            finally:
+                process.kill()

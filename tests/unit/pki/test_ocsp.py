@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from pki.ocsp import MAX_AGE, MAX_RESPONSE, Answer, ask_about, check_answer, jud
 from pki.revocation import Listed, Revocations, judge_list
 from pki.testca import TestPki
 from pki.testocsp import answer
-from tests.unit.pki.world import AT, CLIENT, CONNECTS, ISSUING, ROOT, SERVER, Holder, card, rsa_key
+from tests.unit.pki import world
+from tests.unit.pki.world import CLIENT, CONNECTS, ISSUING, ROOT, SERVER, Holder, card, rsa_key
 
 OCSP = ExtendedKeyUsageOID.OCSP_SIGNING
 LEAF = card()
@@ -28,6 +29,9 @@ NONCE = b"n" * 32
 NAME = ocsp.OCSPResponderEncoding.NAME
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 GOOD, REVOKED, UNKNOWN = ocsp.OCSPCertStatus.GOOD, ocsp.OCSPCertStatus.REVOKED, ocsp.OCSPCertStatus.UNKNOWN
+
+# The judge's time. The library writes its own time as that of an answer (producedAt), so this is after all of them.
+AT = world.AT + timedelta(hours=1)
 
 
 def responder(**changes: Any) -> Holder:
@@ -293,9 +297,9 @@ def test_an_older_answer_never_replaces_a_newer_one() -> None:
 
 
 def test_a_responder_that_was_revoked_does_not_count() -> None:
-    lists = Revocations([judge_list(ISSUING.crl(RESPONDER), [ISSUING.certificate], AT)])
+    lists = Revocations([judge_list(ISSUING.crl(RESPONDER), [ISSUING.certificate], world.AT)])
     assert reason(Draft().der(), revocations=Listed(lists)) == "responder-revoked"
-    other = Revocations([judge_list(ISSUING.crl(LEAF), [ISSUING.certificate], AT)])
+    other = Revocations([judge_list(ISSUING.crl(LEAF), [ISSUING.certificate], world.AT)])
     assert judged(Draft().der(), revocations=Listed(other)).status == "good"
 
 
@@ -315,7 +319,9 @@ def test_the_responder_of_the_test_pki(tmp_path: Path) -> None:
 
     def status(**how: Any) -> str:
         question = ask_about(leaf, issuer)
-        return judge_response(answer(pki, question.data, **how), leaf, issuer, AT, nonce=question.nonce).status
+        return judge_response(
+            answer(pki, question.data, **how), leaf, issuer, datetime.now(UTC), nonce=question.nonce
+        ).status
 
     assert status() == "good"
     assert status(responder=helper) == "good"
@@ -327,9 +333,11 @@ def test_the_responder_of_the_test_pki(tmp_path: Path) -> None:
     assert status() == "unknown"
     for data, said in ((ask_about(card().certificate, ROOT.certificate).data, "unauthorized"), (b"x", "malformed_request")):
         with pytest.raises(RevocationRefused, match=said):
-            judge_response(answer(pki, data), leaf, issuer, AT)
+            judge_response(answer(pki, data), leaf, issuer, datetime.now(UTC))
     with pytest.raises(RevocationRefused) as refused:
-        judge_response(answer(pki, ask_about(leaf, persons).data), leaf, issuer, AT)
+        judge_response(answer(pki, ask_about(leaf, persons).data), leaf, issuer, datetime.now(UTC))
     assert refused.value.reason == "other-certificate"
     question = ask_about(issuer, root)
-    assert judge_response(answer(pki, question.data), issuer, root, AT, nonce=question.nonce).status == "unknown"
+    assert (
+        judge_response(answer(pki, question.data), issuer, root, datetime.now(UTC), nonce=question.nonce).status == "unknown"
+    )

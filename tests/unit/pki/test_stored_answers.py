@@ -16,8 +16,8 @@ from database.migrate import migrate
 from pki.ocsp import judge_response
 from pki.stored_answers import Stored, forget_answers, load_answer, store_answer
 from pki.tables import certificate_status
-from tests.unit.pki.test_ocsp import DAY, LEAF, MINUTE, RESPONDER, REVOKED, Draft
-from tests.unit.pki.world import AT, ISSUING, Holder, card
+from tests.unit.pki.test_ocsp import AT, DAY, LEAF, MINUTE, RESPONDER, REVOKED, Draft
+from tests.unit.pki.world import ISSUING, Holder, card
 
 
 @pytest.fixture
