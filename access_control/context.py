@@ -12,7 +12,7 @@ class RequestContext:
     """One request. `at` in microseconds since 1970 UTC; `peer` the connection's address; `deadline` monotonic seconds.
 
     `evidence` are the signed bytes that proved `subject`, to be kept with the first row that names their digest; empty where
-    nothing proved it or they are kept already.
+    nothing proved it or they are kept already. `memo` is the policy's own: what it looked up for this request.
     """
 
     transaction: str
@@ -22,3 +22,4 @@ class RequestContext:
     subject: Subject = ANONYMOUS
     deadline: float | None = None
     evidence: bytes = field(default=b"", repr=False)
+    memo: dict[str, object] = field(default_factory=dict, repr=False, compare=False)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from access_control.context import RequestContext
 from access_control.decision import Decision
-from access_control.policy import Action, Target
+from access_control.policy import Action, OpenedPolicy, Target
 from access_control.scope import EVERYTHING, Scope
 from xds_metadata.datatypes import PatientKey
 
@@ -20,6 +20,13 @@ class OpenPolicy:
         """Yes."""
         return _ALLOWED
 
-    def scope(self, ctx: RequestContext, patients: Sequence[PatientKey]) -> Scope:  # noqa: ARG002
+    def scope(self, ctx: RequestContext, action: Action, patients: Sequence[PatientKey]) -> Scope:  # noqa: ARG002
         """Everything."""
         return EVERYTHING
+
+
+def configure(options: Mapping[str, object]) -> OpenedPolicy:
+    """The entry point. It takes no options: raises ValueError for any."""
+    if options:
+        raise ValueError(f"access.options: {sorted(options)[0]!r} is not an option; the policy `open` takes none")
+    return lambda _database: OpenPolicy()

@@ -6,6 +6,7 @@ A policy builds a Scope; it never writes SQL, and the registry never knows why a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +21,33 @@ class FieldIn:
 class HasCode:
     """The entry has at least one of `values` (`code^^scheme`) among its codes of `attribute`.
 
-    `attribute` is `confidentiality_code` or `event_code`.
+    `attribute` is `confidentiality_code` or `event_code`. The confidentiality codes meant are those in force: of the latest
+    version of each entry that the patient has of the document.
     """
 
     attribute: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CodesWithin:
+    """No confidentiality code in force on the entry is another than `values` (`code^^scheme`)."""
+
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HasActor:
+    """One of the entry's author persons or institutions is one of `values` (`identifier^authority`)."""
+
+    kind: Literal["person", "institution"]
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HasStatus:
+    """The entry's availabilityStatus is one of `values`: Approved, Deprecated, Archived, Deleted."""
+
     values: tuple[str, ...]
 
 
@@ -48,14 +72,18 @@ class Not:
     condition: Condition
 
 
-Condition = FieldIn | HasCode | AllOf | AnyOf | Not
+Condition = FieldIn | HasCode | CodesWithin | HasActor | HasStatus | AllOf | AnyOf | Not
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The entries for which `visible` holds may be seen."""
+    """The entries for which `visible` holds may be seen, with what follows for the objects around them.
+
+    `patients`: keys (`CX.1^CX.4.2`) of those whose objects of any kind exist at all for the caller; None: of everybody.
+    """
 
     visible: Condition
+    patients: tuple[str, ...] | None = None
 
 
 EVERYTHING = Scope(AllOf(()))

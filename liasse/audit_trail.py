@@ -37,7 +37,7 @@ from xds_metadata.errors import Finding, XdsFailure
 from xds_metadata.patients import key_of_text
 from xds_metadata.registration import Registration
 from xds_registry.stored_queries import QUERIES
-from xds_repository.ports import RegistryNotAvailable, RegistryPort
+from xds_repository.ports import Holders, RegistryNotAvailable, RegistryPort
 
 log = structlog.get_logger()
 
@@ -184,9 +184,9 @@ class AuditedRegistry:
         self._audit(ctx, request, Outcome.MINOR if warnings else Outcome.SUCCESS, "warnings" if warnings else "")
         return warnings
 
-    def patients_of(self, unique_ids: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
-        """As `RegistryPort.patients_of`."""
-        return self.port.patients_of(unique_ids)
+    def holders(self, ctx: RequestContext, unique_ids: Sequence[str]) -> Holders:
+        """As `RegistryPort.holders`."""
+        return self.port.holders(ctx, unique_ids)
 
     def _audit(self, ctx: RequestContext, request: Registration, outcome: Outcome, why: str) -> None:
         """The registration has happened: that its event cannot be stored does not undo it."""

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, select
-
 from access_control.context import RequestContext
-from database.prepared import Prepared
+from access_control.policy import Action
+from access_control.scope import EVERYTHING
 from xds_metadata.errors import Finding
 from xds_metadata.registration import Registration
 from xds_registry.actor import Registry
-from xds_registry.tables import document_locator
-
-_PATIENTS_OF_ONE = select(document_locator.c.patient).where(document_locator.c.unique_id == bindparam("unique_id"))
+from xds_repository.ports import Holders
 
 
 @dataclass(frozen=True)
@@ -22,24 +19,16 @@ class LocalRegistry:
     """RegistryPort over a Registry of this process: effects run in its transaction."""
 
     registry: Registry
-    patients_of_one: Prepared
     in_process: bool = True
-
-    @classmethod
-    def of(cls, registry: Registry) -> LocalRegistry:
-        """The port of `registry`."""
-        return cls(registry, registry.database.prepare(_PATIENTS_OF_ONE))
 
     def register(self, ctx: RequestContext, request: Registration) -> tuple[Finding, ...]:
         """Register in this process; a registration that succeeds has no warnings."""
         self.registry.register(ctx, request)
         return ()
 
-    def patients_of(self, unique_ids: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
-        """By uniqueId, the patients who have an entry of it."""
-        found: dict[str, tuple[str, ...]] = {}
+    def holders(self, ctx: RequestContext, unique_ids: Sequence[str]) -> Holders:
+        """Who has these documents, for this caller."""
+        scope = self.registry.policy.scope(ctx, Action.RETRIEVE, ())
         with self.registry.database.read_raw() as cursor:
-            for unique_id in dict.fromkeys(unique_ids):
-                rows = self.patients_of_one.execute(cursor, {"unique_id": unique_id}).fetchall()
-                found[unique_id] = tuple(row[0] for row in rows)
-        return found
+            found = self.registry.selector.holders(cursor, unique_ids, scope)
+        return Holders(found, scope != EVERYTHING, scope.patients or ())

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
-from access_control.policy import AccessPolicy, load_policy
+from access_control.policy import OpenedPolicy, load_policy
 from database.engine import open_database
 from database.handle import Database
 from database.schema import check_schema
@@ -88,7 +88,7 @@ class Ready:
     profile: Profile
     codes: CodeSets
     schema: Schema
-    policy: AccessPolicy
+    open_policy: OpenedPolicy
     authorities: Authorities = field(default_factory=Authorities)
     kinds: tuple[AssertionKind, ...] = ()
 
@@ -103,7 +103,7 @@ def prepare(settings: Settings) -> Ready:
         PROFILES[settings.profile],
         load_codes(name),
         schema,
-        load_policy(settings.access.policy),
+        load_policy(settings.access.policy, settings.access.options),
         Authorities.of(settings),
         load_kinds(settings.assertions.kinds) if settings.assertions.anchors else (),
     )
@@ -131,9 +131,10 @@ def open_actors(
     store.start()
     trail = audit_trail(settings)
     record = Recorder(trail, _message_ids_kept(settings), sealing_is_late)
+    policy = ready.open_policy(database)
     registry = Registry(
         database=database,
-        policy=ready.policy,
+        policy=policy,
         profile=ready.profile,
         codes=ready.codes,
         schema=ready.schema,
@@ -142,7 +143,7 @@ def open_actors(
         selector=Selector(database),
         record=record,
     )
-    port: RegistryPort = LocalRegistry.of(registry)
+    port: RegistryPort = LocalRegistry(registry)
     if settings.repository.registry:
         port = RemoteRegistry(settings.repository.registry, tls=registry_context(settings.repository))
         if trail is not None:
@@ -152,7 +153,7 @@ def open_actors(
         database=database,
         store=store,
         registry=port,
-        policy=ready.policy,
+        policy=policy,
         profile=ready.profile,
         codes=ready.codes,
         schema=ready.schema,

@@ -84,7 +84,7 @@ class Instance:
     def __init__(self, config: Path) -> None:
         self.config = config
         self.settings = load_settings(config)
-        ready = Ready(self.settings, IHE, load_codes("any"), schema(), OpenPolicy())
+        ready = Ready(self.settings, IHE, load_codes("any"), schema(), lambda _database: OpenPolicy())
         self.actors: Actors = open_actors(ready)
         self.transactions = {one.number: one for one in self.actors.transactions()}
 

@@ -72,7 +72,7 @@ class TestPolicy:
         self.asked.append((action, target))
         return self.decision
 
-    def scope(self, ctx: RequestContext, patients: Sequence[PatientKey]) -> Scope:
+    def scope(self, ctx: RequestContext, action: Action, patients: Sequence[PatientKey]) -> Scope:
         return self.shown
 
 

@@ -94,7 +94,7 @@ class RepositorySide:
             unique_id=samples.REPOSITORY,
             database=database,
             store=self.store,
-            registry=port or LocalRegistry.of(self.registry.registry),
+            registry=port or LocalRegistry(self.registry.registry),
             policy=self.registry.policy,
             profile=profile,
             codes=self.registry.registry.codes,

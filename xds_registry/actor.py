@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection
 
 from access_control.context import RequestContext
-from access_control.policy import AccessPolicy
+from access_control.policy import AccessPolicy, Action
 from access_control.scope import Scope
 from database.errors import ConstraintViolated, DatabaseBusy, DatabaseError, DatabaseFull, OutcomeUnknown
 from database.handle import Database
@@ -26,13 +26,12 @@ from xds_metadata.patients import key_of_text, patient_column
 from xds_metadata.profile import Profile
 from xds_metadata.registration import Registration
 from xds_registry import lifecycle, write
-from xds_registry import tables as t
-from xds_registry.conditions import Clause, Names
+from xds_registry.conditions import TABLES, Clause
 from xds_registry.identifiers import assign, chosen_uuids
 from xds_registry.references import SetIdentity
 from xds_registry.rows import Rows, build_rows
 from xds_registry.select import Selector
-from xds_registry.visibility import scope_values, visible
+from xds_registry.visibility import ScopeNames, visible
 from xds_registry.vocabulary import Kind, bare
 from xmlsafe.schema import Schema
 
@@ -108,7 +107,7 @@ class Registry:
             facts = write.load_facts(
                 connection,
                 write.Concern(submission, *chosen_uuids(request.objects)),
-                lambda: _visible(scope, connection.dialect.name),
+                _visible(scope, connection.dialect.name),
                 known_only=self.settings.known_patients_only,
                 lock=False,
             )
@@ -118,7 +117,7 @@ class Registry:
 
     def _scope(self, ctx: RequestContext, submission: Submission) -> Scope:
         patients = {patient_column(cx) for cx in lifecycle.patient_ids(submission)}
-        return self.policy.scope(ctx, [key_of_text(key) for key in sorted(patients)])
+        return self.policy.scope(ctx, Action.SUBMIT, [key_of_text(key) for key in sorted(patients)])
 
     def _register(self, ctx: RequestContext, request: Registration) -> bytes:
         now = datetime.fromtimestamp(ctx.at / MICROSECONDS, UTC).strftime("%Y%m%d%H%M%S")
@@ -137,7 +136,7 @@ class Registry:
                 facts = write.load_facts(
                     connection,
                     concern,
-                    lambda: _visible(scope, connection.dialect.name),
+                    _visible(scope, connection.dialect.name),
                     known_only=self.settings.known_patients_only,
                 )
                 rows = Rows({name: list(values) for name, values in prepared.tables.items()})
@@ -195,8 +194,8 @@ def _ambiguous(submission: Submission) -> bool:
     return len({bare(i) for i in ids}) < len(ids)
 
 
-def _visible(scope: Scope, dialect: str) -> Clause:
-    return visible(Kind.ENTRY, t.entry, scope, Names(dialect, scope_values(scope.visible)))
+def _visible(scope: Scope, dialect: str) -> Callable[[Kind], Clause]:
+    return lambda kind: visible(kind, TABLES[kind], scope, ScopeNames(dialect, scope))
 
 
 def _worded(findings: Iterable[Finding]) -> XdsFailure:

@@ -41,23 +41,20 @@ _LIKE = str.maketrans({"\\": "\\\\"})
 
 
 class Names:
-    """Gives bind parameters p0, p1, … in the order of the walk; with `given` values they are bound at once.
+    """Gives bind parameters p0, p1, … in the order of the walk.
 
-    `dialect` is that of the statement.
+    `dialect` is that of the statement; `last_update` stands for a folder's column of that name.
     """
 
-    def __init__(self, dialect: str, given: Iterator[Any] | None = None) -> None:
+    def __init__(self, dialect: str, last_update: ColumnElement[str]) -> None:
         self.dialect = dialect
-        self.count = 0
-        self._given = given
+        self.last_update = last_update
+        self._count = 0
 
     def next(self) -> ColumnElement[Any]:
         """The next bind parameter."""
-        name = f"p{self.count}"
-        self.count += 1
-        if self._given is not None:
-            return bindparam(None, next(self._given), unique=True)
-        return bindparam(name)
+        self._count += 1
+        return bindparam(f"p{self._count - 1}")
 
     def some(self, count: int) -> list[ColumnElement[Any]]:
         """The next `count` bind parameters."""
@@ -139,7 +136,8 @@ def clause(condition: Condition, table: Table, picks: Mapping[str, CTE], names: 
         case ColumnIn(column, items):
             return table.c[column].in_(names.some(len(items))) if items else false()
         case TimeRange(column, start, stop):
-            return _time_range(table.c[column], start is not None, stop is not None, names)
+            of = names.last_update if table is t.folder and column == "last_update" else table.c[column]
+            return _time_range(of, start is not None, stop is not None, names)
         case CodesIn(kind, groups):
             return and_(*(_has_code(table, int(kind), len(group), names) for group in groups))
         case FolderCodesIn(groups):

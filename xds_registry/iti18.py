@@ -86,9 +86,10 @@ def handle(registry: Registry, call: Call) -> Body:
         else:
             patients = registry.selector.locate(cursor, request.plan.anchor)
         keys = [key_of_text(key) for key in patients]
-        decision = registry.policy.may(ctx, Action.QUERY, Target(tuple(keys)))
+        action = Action.FIND if request.plan.anchor is None else Action.GET
+        decision = registry.policy.may(ctx, action, Target(tuple(keys), references=not request.leaves))
         refuse_access(decision)
-        scope = registry.policy.scope(ctx, keys)
+        scope = registry.policy.scope(ctx, action, keys)
         found = registry.selector.run(cursor, request.plan.selection, scope, limit + 1)
         _check_answer(request, found, limit)
         pieces = encode(registry, cursor, found) if request.leaves else references(found)
@@ -96,7 +97,7 @@ def handle(registry: Registry, call: Call) -> Body:
     digest, evidence = call.digest, lambda: body_as_received(call)
     rows = [
         JournalRow(patient, "query", (("query", name),), decision, "Success", digest, evidence=evidence)
-        for patient in patients or ("",)
+        for patient in (patients if scope.patients is None else scope.patients) or ("",)
     ]
     registry.database.write_short(registry.record(ctx, rows))
     return Body(write_query_answer(pieces))

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
+from access_control.facts import facts_of
 from access_control.from_call import context_of, sender_of
 from access_control.policy import Action, Target
 from access_control.refusal import refuse_access
@@ -53,7 +54,8 @@ def handle(registry: Registry, call: Call) -> Body:
     ctx = context_of(call, registry.clock)
     patients = sorted({patient_column(cx) for cx in lifecycle.patient_ids(request.submission)})
     unique_ids = tuple(e.unique_id or "" for e in request.submission.entries)
-    target = Target(tuple(key_of_text(key) for key in patients), unique_ids)
+    entries = tuple(map(facts_of, request.submission.entries))
+    target = Target(tuple(key_of_text(key) for key in patients), unique_ids, entries)
     decision = registry.policy.may(ctx, Action.SUBMIT, target)
     refuse_access(decision)
     owner = request.submission.submission_sets[0]

@@ -44,7 +44,7 @@ OBJECT_TABLES: dict[Kind, Table] = {
     Kind.ASSOCIATION: t.association,
 }
 DETAIL_TABLES: dict[Kind, tuple[Table, ...]] = {
-    Kind.ENTRY: (t.entry_code, t.entry_author, t.entry_reference),
+    Kind.ENTRY: (t.entry_code, t.entry_author, t.entry_actor, t.entry_reference),
     Kind.SUBMISSION_SET: (t.set_author,),
     Kind.FOLDER: (t.folder_code,),
     Kind.ASSOCIATION: (),

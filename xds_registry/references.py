@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -101,17 +101,17 @@ def _stored(rows: Iterable[Any], kind: Kind) -> dict[str, StoredObject]:
 
 
 def load_objects(
-    connection: Connection, ids: Sequence[str], visible: ColumnElement[bool], *, lock: bool
+    connection: Connection, ids: Sequence[str], visible: Callable[[Kind], ColumnElement[bool]], *, lock: bool
 ) -> dict[str, StoredObject]:
-    """Stored entries (those that are `visible`) and folders among `ids` (bare); `lock`: until the transaction ends."""
+    """Stored entries and folders among `ids` (bare) that are `visible`; `lock`: until the transaction ends."""
     if not ids:
         return {}
     e, f = t.entry.c, t.folder.c
-    entries = select(e.id, e.patient, e.status, e.stable).where(e.id.in_(ids), e.withdrawn == 0, visible)
+    entries = select(e.id, e.patient, e.status, e.stable).where(e.id.in_(ids), visible(Kind.ENTRY))
     found = _stored(connection.execute(entries.with_for_update() if lock else entries), Kind.ENTRY)
     rest = [i for i in ids if i not in found]
     if rest:
-        folders = select(f.id, f.patient, f.status, f.withdrawn + 1).where(f.id.in_(rest), f.withdrawn == 0)
+        folders = select(f.id, f.patient, f.status, f.withdrawn + 1).where(f.id.in_(rest), visible(Kind.FOLDER))
         found.update(_stored(connection.execute(folders.with_for_update() if lock else folders), Kind.FOLDER))
     return found
 

@@ -13,10 +13,11 @@ from ebrim import model as rim
 from ebrim.write import Leaf, write_leaf, write_slot
 from xds_metadata.associations import HAS_MEMBER, ORIGINAL, REFERENCE
 from xds_metadata.datatypes import instant
+from xds_metadata.identities import institutions, persons
 from xds_metadata.model import STABLE, Association, Author, Code, DocumentEntry, Folder, Submission, SubmissionSet
 from xds_metadata.patients import patient_column
 from xds_registry.identifiers import Assigned
-from xds_registry.vocabulary import ASSOCIATION_TYPE, LEAF_FORMAT, CodeKind, Kind, Membership, Status, bare
+from xds_registry.vocabulary import ASSOCIATION_TYPE, LEAF_FORMAT, ActorKind, CodeKind, Kind, Membership, Status, bare
 
 Row = dict[str, Any]
 
@@ -141,6 +142,8 @@ def _add_entry(rows: Rows, entry: DocumentEntry, leaf: Leaf, submission_id: str,
     for table, row in entry_details(entry):
         rows.add(table, {"patient": patient, "entry": object_id} | row)
     rows.add("document_locator", {"unique_id": entry.unique_id, "patient": patient})
+    for code in _pairs(entry.confidentiality_codes):
+        rows.add("document_mask", {"patient": patient, "unique_id": entry.unique_id, "code": code})
 
 
 def entry_columns(entry: DocumentEntry) -> Row:
@@ -169,6 +172,11 @@ def entry_details(entry: DocumentEntry) -> list[tuple[str, Row]]:
     for kind, codes in ((CodeKind.EVENT, entry.event_codes), (CodeKind.CONFIDENTIALITY, entry.confidentiality_codes)):
         found += [("entry_code", {"kind": int(kind), "code": pair}) for pair in _pairs(codes)]
     found += [("entry_author", {"person": person}) for person in _persons(entry.authors)]
+    for actor, identities in (
+        (ActorKind.PERSON, persons(entry.authors)),
+        (ActorKind.INSTITUTION, institutions(entry.authors)),
+    ):
+        found += [("entry_actor", {"kind": int(actor), "identity": _nfc(identity)}) for identity in identities]
     found += [("entry_reference", {"reference": r}) for r in sorted(set(entry.reference_ids))]
     return found
 

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import CTE, CompoundSelect, Integer, Select, and_, bindparam, literal_column, select, union, union_all
 from sqlalchemy.engine.interfaces import DBAPICursor
 
-from access_control.scope import Scope
+from access_control.scope import EVERYTHING, Scope
 from database.handle import Database
 from database.prepared import Prepared
 from ebrim import model as rim
@@ -25,10 +25,12 @@ from xds_registry.leaves import LeafStore
 from xds_registry.lookups import at, same
 from xds_registry.rows import last_update_slot
 from xds_registry.stored_queries.selection import Anchor, Pick, Selection
-from xds_registry.visibility import scope_shape, scope_values, visible
+from xds_registry.visibility import ScopeNames, last_update, scope_parameters, scope_shape, visible
 from xds_registry.vocabulary import STATUS_URN, Kind
 
 _MAX_STATEMENTS = 2_000
+HOLDERS = select(t.document_locator.c.patient).where(t.document_locator.c.unique_id == bindparam("unique_id"))
+"""The patients who have an entry of a uniqueId, whoever asks."""
 _CLASSES: dict[Kind, type[rim.RegistryObject]] = {
     Kind.ENTRY: rim.ExtrinsicObject,
     Kind.SUBMISSION_SET: rim.RegistryPackage,
@@ -60,20 +62,20 @@ class Selector:
         self._database = database
         self._dialect = database.dialect.name
         self._statements: dict[tuple[Any, ...], Prepared] = {}
-        self._repeats: dict[tuple[Any, ...], int] = {}
         self.leaves = LeafStore(database)
 
     def run(self, cursor: DBAPICursor, selection: Selection, scope: Scope, limit: int) -> list[Found]:
         """At most `limit` objects of the selection that the scope shows, in the order of registration."""
-        key = (tuple((p.name, p.kind, *map(shape, p.conditions)) for p in selection.picks), scope_shape(scope.visible))
+        key = (tuple((p.name, p.kind, *map(shape, p.conditions)) for p in selection.picks), scope_shape(scope))
         prepared = self._statements.get(key)
         if prepared is None:
             if len(self._statements) >= _MAX_STATEMENTS:
                 self._statements.clear()
-                self._repeats.clear()
             prepared = self._database.prepare(build(selection, scope, self._dialect))
             self._statements[key] = prepared
-        parameters = {f"p{i}": v for i, v in enumerate(self._values(selection, scope))}
+        parameters = {f"p{i}": v for i, v in enumerate(self._values(selection))}
+        if scope is not EVERYTHING:
+            parameters |= scope_parameters(scope)
         parameters["most"] = limit
         prepared.execute(cursor, parameters)
         if _is_plain(selection):
@@ -85,23 +87,10 @@ class Selector:
         rows.sort(key=itemgetter(1, 0, 2))
         return rows
 
-    def _values(self, selection: Selection, scope: Scope) -> Iterator[Any]:
-        own = tuple(scope_values(scope.visible))
+    def _values(self, selection: Selection) -> Iterator[Any]:
         for pick in selection.picks:
             for condition in pick.conditions:
                 yield from values(condition, self._dialect)
-            if own:
-                yield from own * self._times(pick.kind, scope, len(own))
-
-    def _times(self, kind: Kind, scope: Scope, count: int) -> int:
-        """How often the clause of a scope that holds `count` values names them for a kind of object."""
-        key = (kind, scope_shape(scope.visible))
-        times = self._repeats.get(key)
-        if times is None:
-            names = Names("")
-            visible(kind, TABLES[kind], scope, names)
-            times = self._repeats[key] = names.count // count
-        return times
 
     def locate(self, cursor: DBAPICursor, anchor: Anchor) -> tuple[str, ...]:
         """The patients whose objects a query by id may touch: of the objects, and of those one association away."""
@@ -113,6 +102,26 @@ class Selector:
         every = (*anchor.ids, *anchor.unique_ids)
         prepared.execute(cursor, {f"p{i}": v for i, v in enumerate(every)})
         return tuple(sorted(row[0] for row in cursor.fetchall()))
+
+    def holders(self, cursor: DBAPICursor, unique_ids: Sequence[str], scope: Scope) -> dict[str, tuple[str, ...]]:
+        """By uniqueId, the patients of whom the scope shows an entry of it."""
+        key = ("holders", scope_shape(scope))
+        prepared = self._statements.get(key)
+        if prepared is None:
+            prepared = self._statements[key] = self._database.prepare(_holders(scope, self._dialect))
+        own = scope_parameters(scope)
+        found: dict[str, tuple[str, ...]] = {}
+        for unique_id in dict.fromkeys(unique_ids):
+            rows = prepared.execute(cursor, own | {"unique_id": unique_id}).fetchall()
+            found[unique_id] = tuple(row[0] for row in rows)
+        return found
+
+
+def _holders(scope: Scope, dialect: str) -> Select[Any]:
+    if scope == EVERYTHING:
+        return HOLDERS
+    seen = visible(Kind.ENTRY, t.entry, scope, ScopeNames(dialect))
+    return select(t.entry.c.patient).where(t.entry.c.unique_id == bindparam("unique_id"), seen).distinct()
 
 
 def _is_plain(selection: Selection) -> bool:
@@ -127,28 +136,30 @@ def _is_led(pick: Pick) -> bool:
 
 def build(selection: Selection, scope: Scope, dialect: str) -> Any:
     """The statement of a selection under a scope."""
-    names = Names(dialect)
+    scoped = ScopeNames(dialect)
+    names = Names(dialect, last_update(scope, scoped))
     if len(selection.picks) == 1 and not _is_led(selection.picks[0]):
         pick = selection.picks[0]
         clauses = [clause(c, TABLES[pick.kind], {}, names) for c in pick.conditions]
-        where = and_(*clauses, visible(pick.kind, TABLES[pick.kind], scope, names))
-        columns = _columns(pick.kind)
+        where = and_(*clauses, visible(pick.kind, TABLES[pick.kind], scope, scoped))
+        columns = _columns(pick.kind, names)
         return (
             select(*(columns[1:5] if _is_plain(selection) else columns)).where(where).limit(bindparam("most", type_=Integer))
         )
     picks: dict[str, CTE] = {}
     for pick in selection.picks:
-        picks[pick.name] = _pick(pick, picks, scope, names).cte(pick.name)
+        seen = visible(pick.kind, TABLES[pick.kind], scope, scoped)
+        picks[pick.name] = _pick(pick, picks, seen, names).cte(pick.name)
     parts = []
     for kind in Kind:
         returned = [picks[p.name] for p in selection.picks if p.returned and p.kind is kind]
         if returned:
             chosen = union(*(select(c.c.patient, c.c.id) for c in returned)).subquery()
-            parts.append(same(dialect, chosen, TABLES[kind], _columns(kind)))
+            parts.append(same(dialect, chosen, TABLES[kind], _columns(kind, names)))
     return union_all(*parts).limit(bindparam("most", type_=Integer))
 
 
-def _pick(pick: Pick, picks: Mapping[str, CTE], scope: Scope, names: Names) -> Select[Any] | CompoundSelect[Any]:
+def _pick(pick: Pick, picks: Mapping[str, CTE], seen: Clause, names: Names) -> Select[Any] | CompoundSelect[Any]:
     table = TABLES[pick.kind]
     ends = [table.c.source, table.c.target] if pick.kind is Kind.ASSOCIATION else []
     result = [table.c.patient, table.c.id, *ends]
@@ -159,15 +170,15 @@ def _pick(pick: Pick, picks: Mapping[str, CTE], scope: Scope, names: Names) -> S
             found = leads(condition, table, picks, names)
         else:
             clauses.append(clause(condition, table, picks, names))
-    where = and_(*clauses, visible(pick.kind, table, scope, names))
+    where = and_(*clauses, seen)
     if found is None:
         return select(*result).where(where)
     return union(*(lead(result, where) for lead in found))
 
 
-def _columns(kind: Kind) -> Sequence[Any]:
+def _columns(kind: Kind, names: Names) -> Sequence[Any]:
     c = TABLES[kind].c
-    last_update = c.last_update if kind is Kind.FOLDER else literal_column("''")
+    updated = names.last_update if kind is Kind.FOLDER else literal_column("''")
     splice = c.splice if kind is Kind.FOLDER else literal_column("0")
     return (
         literal_column(str(int(kind))).label("kind"),
@@ -175,13 +186,13 @@ def _columns(kind: Kind) -> Sequence[Any]:
         c.id,
         c.patient,
         c.status,
-        last_update.label("last_update"),
+        updated.label("last_update"),
         splice.label("splice"),
     )
 
 
 def _locate(ids: int, unique_ids: int, dialect: str) -> Any:
-    names = Names(dialect)
+    names = Names(dialect, t.folder.c.last_update)
     a, k = t.association.c, t.object_key
     given: list[Select[Any]] = []
     found: list[Select[Any]] = []

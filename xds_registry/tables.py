@@ -59,6 +59,15 @@ document_locator = Table(
     Column("patient", code_text(), primary_key=True),
 )
 
+document_mask = Table(
+    "document_mask",
+    metadata,
+    Column("patient", code_text(), primary_key=True),
+    Column("unique_id", code_text(), primary_key=True),
+    Column("code", code_text(), primary_key=True),
+)
+"""The confidentiality codes in force on a document of a patient: those of the latest version of each entry of it."""
+
 set_identity = Table(
     "set_identity",
     metadata,
@@ -125,6 +134,17 @@ entry_author = Table(
     Column("person", code_text(), primary_key=True),
     ForeignKeyConstraint(["patient", "entry"], ["entry.patient", "entry.id"], ondelete="CASCADE"),
 )
+
+entry_actor = Table(
+    "entry_actor",
+    metadata,
+    Column("patient", code_text(), primary_key=True),
+    Column("entry", code_text(), primary_key=True),
+    Column("kind", SmallInteger, primary_key=True),
+    Column("identity", code_text(), primary_key=True),
+    ForeignKeyConstraint(["patient", "entry"], ["entry.patient", "entry.id"], ondelete="CASCADE"),
+)
+"""Authors of an entry as `identifier^authority`: persons (kind 1) and institutions (kind 2)."""
 
 entry_reference = Table(
     "entry_reference",
@@ -222,7 +242,9 @@ PARTITIONED = (
     entry,
     entry_code,
     entry_author,
+    entry_actor,
     entry_reference,
+    document_mask,
     submission_set,
     set_author,
     folder,

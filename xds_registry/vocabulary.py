@@ -44,6 +44,13 @@ class CodeKind(IntEnum):
     CONFIDENTIALITY = 2
 
 
+class ActorKind(IntEnum):
+    """Which kind of author of an entry."""
+
+    PERSON = 1
+    INSTITUTION = 2
+
+
 STATUS_URN: dict[int, str] = {
     Status.APPROVED: APPROVED,
     Status.DEPRECATED: DEPRECATED,

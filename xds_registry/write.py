@@ -33,6 +33,7 @@ INSERT_ORDER: tuple[Table, ...] = (
     t.entry,
     t.entry_code,
     t.entry_author,
+    t.entry_actor,
     t.entry_reference,
     t.folder,
     t.folder_code,
@@ -54,6 +55,7 @@ def _inserting_or_nothing(table: Table) -> Statement:
 _INSERTS = tuple((table.name, _inserting(table)) for table in INSERT_ORDER)
 _INSERT_SETS = _inserting(t.set_identity)
 _INSERT_LOCATORS = _inserting_or_nothing(t.document_locator)
+_INSERT_MASKS = _inserting_or_nothing(t.document_mask)
 _INSERT_DOCUMENTS = _inserting_or_nothing(t.document_identity)
 
 
@@ -91,7 +93,7 @@ def external_ids(submission: Submission) -> list[str]:
 def load_facts(
     connection: Connection,
     concern: Concern,
-    visible: Callable[[], ColumnElement[bool]],
+    visible: Callable[[Kind], ColumnElement[bool]],
     *,
     known_only: bool,
     lock: bool = True,
@@ -101,7 +103,7 @@ def load_facts(
     package_ids = [s.unique_id or "" for s in submission.submission_sets] + [f.unique_id or "" for f in submission.folders]
     document_ids = [e.unique_id or "" for e in submission.entries]
     named = references.load_known(connection, external_ids(submission))
-    objects = references.load_objects(connection, named, visible(), lock=lock) if named else {}
+    objects = references.load_objects(connection, named, visible, lock=lock) if named else {}
     replaced = [
         bare(link.target)
         for link in submission.associations
@@ -188,6 +190,8 @@ def _insert_identities(connection: Connection, assigned: Assigned, rows: Rows, r
     _INSERT_SETS.write(connection, identities)
     if rows.tables.get("entry"):
         _INSERT_LOCATORS.write(connection, _unique(rows.tables["document_locator"]))
+        if masks := rows.tables.get("document_mask"):
+            _INSERT_MASKS.write(connection, masks)
         _INSERT_DOCUMENTS.write(
             connection,
             [{"unique_id": r["unique_id"], "hash": r["hash"], "size": r["size"]} for r in rows.tables["entry"]],

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from access_control.context import RequestContext
 from access_control.decision import Decision
+from access_control.facts import facts_of
 from access_control.from_call import context_of
 from access_control.policy import Action, Target
 from access_control.refusal import refuse_access
@@ -126,8 +127,10 @@ def _received(repository: Repository, m: Matched, call: Call, inline: list[Stage
 
 
 def _decide(repository: Repository, ctx: RequestContext, submission: Submission) -> Decision:
-    patients = sorted({patient_column(s.patient_id) for s in submission.submission_sets})
-    target = Target(tuple(key_of_text(key) for key in patients), tuple(e.unique_id or "" for e in submission.entries))
+    groups = (submission.submission_sets, submission.entries, submission.folders)
+    patients = sorted({patient_column(item.patient_id) for group in groups for item in group})
+    unique_ids = tuple(e.unique_id or "" for e in submission.entries)
+    target = Target(tuple(map(key_of_text, patients)), unique_ids, tuple(map(facts_of, submission.entries)))
     decision = repository.policy.may(ctx, Action.SUBMIT, target)
     refuse_access(decision)
     return decision

@@ -34,6 +34,7 @@ from xds_repository.messages import (
     read_retrieve_request,
     write_retrieve_answer,
 )
+from xds_repository.ports import Holders
 from xds_repository.store import BlobCorrupt, BlobMissing, StoreUnavailable
 from xmlsafe.namespaces import XDS
 
@@ -69,9 +70,11 @@ def handle(repository: Repository, call: Call) -> Body:
     refuse_access(decision)
     findings: list[Finding] = []
     rows = _rows(repository, wanted)
+    holders = repository.registry.holders(ctx, wanted)
+    if holders.restricted:  # what the caller may not see is to him what does not exist
+        rows = {unique_id: row if holders.of.get(unique_id) else None for unique_id, row in rows.items()}
     looked_up = [(request, _find(repository, request, rows, findings)) for request in requests]
-    patients = repository.registry.patients_of(wanted)
-    journaled = _journal_rows(repository, looked_up, patients, decision, call.digest)
+    journaled = _journal_rows(repository, looked_up, holders, decision, call.digest)
     repository.database.write_short(repository.record(ctx, journaled))
     return encode([item for _, item in looked_up if item is not None], findings)
 
@@ -79,32 +82,35 @@ def handle(repository: Repository, call: Call) -> Body:
 def _journal_rows(
     repository: Repository,
     looked_up: Sequence[tuple[DocumentRequest, Readable | None]],
-    patients: Mapping[str, Sequence[str]],
+    holders: Holders,
     decision: Decision,
     digest: str,
 ) -> list[JournalRow]:
     """The rows of what was given and of what was not."""
     return [
         JournalRow(patient, "retrieve", objects, decision, "Success" if given else "Failure", digest)
-        for patient, objects, given in _concerned(repository, looked_up, patients)
+        for patient, objects, given in _concerned(repository, looked_up, holders)
     ]
 
 
 def _concerned(
     repository: Repository,
     looked_up: Iterable[tuple[DocumentRequest, Readable | None]],
-    patients: Mapping[str, Sequence[str]],
+    holders: Holders,
 ) -> Iterator[tuple[str, Objects, bool]]:
-    """(patient, objects, whether they are given) for each document and patient of it; once for all documents of nobody."""
+    """(patient, objects, whether they are given) for each document and patient of it; once for all documents of nobody.
+
+    Under a policy that looks at some patients only, these are those of whom documents of nobody were asked for.
+    """
     strange: list[tuple[str, str]] = []
     for request, item in looked_up:
-        objects, of = _objects(repository, request), patients.get(request.unique_id)
+        objects, of = _objects(repository, request), holders.of.get(request.unique_id)
         if of or item is not None:
             yield from ((patient, objects, item is not None) for patient in of or ("",))
         else:
             strange += objects
     if strange:
-        yield "", tuple(strange), False
+        yield from ((patient, tuple(strange), False) for patient in holders.asked or ("",))
 
 
 def _objects(repository: Repository, request: DocumentRequest) -> Objects:
@@ -188,10 +194,12 @@ def asked(repository: Repository, call: Call) -> list[Attempt]:
         unique_ids = (request.unique_id for request in each_request(call.body))
         return [Attempt("retrieve", objects=claimed_documents(unique_ids, len(call.body)))]
     try:
-        patients = repository.registry.patients_of([request.unique_id for request in requests])
+        holders = repository.registry.holders(
+            context_of(call, repository.clock), [request.unique_id for request in requests]
+        )
     except DatabaseError:
-        patients = {}
-    concerned = _concerned(repository, ((request, None) for request in requests), patients)
+        holders = Holders({})
+    concerned = _concerned(repository, ((request, None) for request in requests), holders)
     return [Attempt("retrieve", patient, objects) for patient, objects, _ in concerned]
 
 

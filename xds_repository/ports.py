@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from access_control.context import RequestContext
@@ -20,6 +21,18 @@ class RegistryNotAvailable(Exception):
     def __init__(self, *, sent: bool) -> None:
         super().__init__("the registry did not answer" if sent else "the registry cannot be reached")
         self.sent = sent
+
+
+@dataclass(frozen=True, slots=True)
+class Holders:
+    """By uniqueId, the key texts of the patients who have an entry of it.
+
+    `restricted`: the caller sees no other document than these. `asked`: the patients who were looked at, where that was so.
+    """
+
+    of: Mapping[str, tuple[str, ...]]
+    restricted: bool = False
+    asked: tuple[str, ...] = ()
 
 
 class RegistryPort(Protocol):
@@ -37,8 +50,8 @@ class RegistryPort(Protocol):
         """
         ...
 
-    def patients_of(self, unique_ids: Sequence[str]) -> Mapping[str, tuple[str, ...]]:
-        """The key texts of the patients who have an entry of each uniqueId, as far as this port knows."""
+    def holders(self, ctx: RequestContext, unique_ids: Sequence[str]) -> Holders:
+        """Who has these documents, as far as this port knows and the caller may see. Raises DatabaseError."""
         ...
 
 

@@ -27,7 +27,7 @@ from xds_metadata.from_ebrim import from_ebrim
 from xds_metadata.profile import IHE
 from xds_metadata.registration import Registration
 from xds_repository.documents import PENDING, STORED, forget_pending, set_state
-from xds_repository.ports import RegistryNotAvailable
+from xds_repository.ports import Holders, RegistryNotAvailable
 from xds_repository.tables import repository_document
 
 REGISTER = "urn:ihe:iti:2007:RegisterDocumentSet-b"
@@ -76,9 +76,9 @@ class RemoteRegistry:
             findings or (Finding("Error", "the registry answered Failure without an error", rule="remote-registry"),)
         )
 
-    def patients_of(self, unique_ids: Sequence[str]) -> Mapping[str, tuple[str, ...]]:  # noqa: ARG002
+    def holders(self, ctx: RequestContext, unique_ids: Sequence[str]) -> Holders:  # noqa: ARG002
         """Not known here."""
-        return {}
+        return Holders({})
 
     def registered(self, unique_ids: Sequence[str], repository: str) -> Mapping[str, str]:
         """Those of `unique_ids` that the registry has an entry of in `repository`, with its hash. Raises ClientError."""

@@ -46,7 +46,9 @@ def failing_policy(tmp_path: Path) -> Iterator[RunningServer]:
     plugin = tmp_path / "plugin"
     (plugin / "raising-1.dist-info").mkdir(parents=True)
     (plugin / "raising-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: raising\nVersion: 1\n")
-    (plugin / "raising-1.dist-info" / "entry_points.txt").write_text("[liasse.access_policies]\nraising = raising:Raising\n")
+    (plugin / "raising-1.dist-info" / "entry_points.txt").write_text(
+        "[liasse.access_policies]\nraising = raising:configure\n"
+    )
     source = f"""
         from access_control.open import OpenPolicy
 
@@ -56,6 +58,9 @@ def failing_policy(tmp_path: Path) -> Iterator[RunningServer]:
                     raise KeyError({NAME!r})
                 except KeyError as error:
                     raise RuntimeError({NAME!r}, ctx, action, target) from error
+
+        def configure(options):
+            return lambda database: Raising()
     """
     (plugin / "raising.py").write_text(textwrap.dedent(source))
     config = write_config(tmp_path / "server", {**DEBUG, "access": {"policy": "raising"}})

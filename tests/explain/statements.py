@@ -13,12 +13,11 @@ from access_control.scope import EVERYTHING, AllOf, AnyOf, FieldIn, HasCode, Not
 from benchmarks import bulk
 from database import Database
 from ebrim.model import AdhocQuery, Slot
-from liasse.local_registry import _PATIENTS_OF_ONE
 from tests.registry_side import IDS, quoted
 from xds_metadata import associations as types
 from xds_metadata.model import APPROVED, ON_DEMAND, STABLE
 from xds_registry.iti18 import bind_query
-from xds_registry.select import Selector
+from xds_registry.select import HOLDERS, Selector
 from xds_repository.documents import ONE_DOCUMENT
 
 E, F, S = "$XDSDocumentEntry", "$XDSFolder", "$XDSSubmissionSet"
@@ -154,7 +153,7 @@ def of_retrieval(database: Database) -> list[tuple[str, Any]]:
     """The statements of ITI-43."""
     with database.read_raw() as cursor:
         spy: Any = Spy(cursor)
-        for statement in (ONE_DOCUMENT, _PATIENTS_OF_ONE):
+        for statement in (ONE_DOCUMENT, HOLDERS):
             database.prepare(statement).execute(spy, {"unique_id": bulk.document_id(151)})
     return list(spy.seen)
 

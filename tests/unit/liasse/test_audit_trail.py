@@ -27,7 +27,7 @@ from tests.audit_side import AT, GET_ALL, GET_ALL_ID, ORIGIN, PATIENT
 from tests.unit.xds_registry.test_iti8 import AUTHORITY, DOMAIN, adt, verdict
 from xds_metadata.errors import Finding, XdsFailure
 from xds_metadata.registration import Registration, objects_of
-from xds_repository.ports import RegistryNotAvailable
+from xds_repository.ports import Holders, RegistryNotAvailable
 
 TRAIL = Trail("https://xds.example", "1.2.9")
 ALLOWED = Decision(allowed=True, rule="open")
@@ -219,8 +219,8 @@ class Elsewhere:
             raise self.does
         return self.does
 
-    def patients_of(self, unique_ids: Any) -> dict[str, tuple[str, ...]]:
-        return {"1": ("p",)}
+    def holders(self, ctx: RequestContext, unique_ids: Any) -> Holders:
+        return Holders({"1": ("p",)})
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def test_a_registration_elsewhere_is_audited_as_its_repository(
     audit = told(read)
     assert audit.patients() == (samples.PATIENT,)
     assert (audit.event, audit.action) == ("110106", "R")
-    assert port.patients_of(["1"]) == {"1": ("p",)}
+    assert port.holders(context("ITI-43"), ["1"]) == Holders({"1": ("p",)})
     assert not port.in_process
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from access_control.context import RequestContext
+from access_control.policy import Action
 from access_control.scope import Scope
 from ebrim.model import RegistryObject
 from ebrim.write import Leaf, write_leaf
@@ -105,7 +106,7 @@ class _Rival(TestPolicy):
     value: Submission | None = None
     calls: int = 0
 
-    def scope(self, ctx: RequestContext, patients: Sequence[PatientKey]) -> Scope:
+    def scope(self, ctx: RequestContext, action: Action, patients: Sequence[PatientKey]) -> Scope:
         self.calls += 1
         if self.calls == 2 and self.other is not None and self.value is not None:
             self.other.accept(self.value)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from access_control.context import RequestContext
 from database import Database
 from database.migrate import init_database
 from soap.connections import BadAnswer, ClientError, Timeouts
@@ -25,6 +26,7 @@ from tests.registry_side import Side
 from tests.repository_side import RepositorySide, repository_side
 from tests.unit.soap.peer import Peer, Request, peer, response
 from xds_metadata import associations as types
+from xds_repository.ports import Holders
 from xds_repository.registry_client import RemoteRegistry, resolve_pending
 
 SECOND = 1_000_000
@@ -289,5 +291,5 @@ def test_nothing_pending_asks_nobody(remote: Remote) -> None:
 
 
 def test_patients_are_not_known_here(remote: Remote) -> None:
-    assert remote.port.patients_of(["1.2"]) == {}
+    assert remote.port.holders(RequestContext("ITI-43", "urn:uuid:1", 0), ["1.2"]) == Holders({})
     assert remote.port.in_process is False

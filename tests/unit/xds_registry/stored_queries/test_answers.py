@@ -69,10 +69,10 @@ def test_the_policy_is_asked_for_the_patients_of_the_objects(content: Content) -
     one, two = (key_of_text(patient_column(s.patient(n))) for n in (1, 2))
     asked = [(action, set(target.patients)) for action, target in content.side.policy.asked]
     assert asked == [
-        (Action.QUERY, {one}),
-        (Action.QUERY, {one, two}),  # a set of patient 1 holds that entry, too
-        (Action.QUERY, {one}),
-        (Action.QUERY, set()),
+        (Action.FIND, {one}),
+        (Action.GET, {one, two}),  # a set of patient 1 holds that entry, too
+        (Action.GET, {one}),
+        (Action.GET, set()),
     ]
 
 
