@@ -16,6 +16,8 @@ _ALLOWED = Decision(allowed=True, rule="open")
 class OpenPolicy:
     """Permits everything."""
 
+    following: frozenset[str] = frozenset()
+
     def may(self, ctx: RequestContext, action: Action, target: Target) -> Decision:  # noqa: ARG002
         """Yes."""
         return _ALLOWED

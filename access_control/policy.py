@@ -83,6 +83,11 @@ class Target:
 class AccessPolicy(Protocol):
     """Decides and narrows. Neither method reads XML; both may read their own records."""
 
+    @property
+    def following(self) -> frozenset[str]:
+        """Confidentiality codes (`code^^scheme`) that a document passes on to what replaces, amends or transforms it."""
+        ...
+
     def may(self, ctx: RequestContext, action: Action, target: Target) -> Decision:
         """Whether the subject may do this at all."""
         ...

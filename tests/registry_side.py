@@ -67,6 +67,7 @@ class TestPolicy:
     shown: Scope = EVERYTHING
     decision: Decision = ALLOWED
     asked: list[tuple[Action, Target]] = field(default_factory=list)
+    following: frozenset[str] = frozenset()
 
     def may(self, ctx: RequestContext, action: Action, target: Target) -> Decision:
         self.asked.append((action, target))

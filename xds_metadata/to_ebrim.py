@@ -20,7 +20,8 @@ def _localized(value: str) -> tuple[rim.LocalizedString, ...]:
     return (rim.LocalizedString(value, "fr-FR"),)
 
 
-def _code(row: Attribute, code: Code, owner: str, new_id: NewId) -> rim.Classification:
+def code_classification(row: Attribute, code: Code, owner: str, new_id: NewId) -> rim.Classification:
+    """A code of the attribute `row` on the object with id `owner`."""
     return rim.Classification(
         id=new_id(),
         classified_object=owner,
@@ -55,7 +56,7 @@ def _parts(rows: ObjectTable, item: Any, new_id: NewId) -> dict[str, Any]:
         if row.place is Place.SLOT:
             slots.append(rim.Slot(row.key, tuple(values)))
         elif row.place is Place.CODE:
-            classifications.extend(_code(row, code, item.entry_uuid, new_id) for code in values)
+            classifications.extend(code_classification(row, code, item.entry_uuid, new_id) for code in values)
         elif row.place is Place.AUTHOR:
             classifications.extend(_author(row, author, item.entry_uuid, new_id) for author in values)
         elif row.place is Place.IDENTIFIER:

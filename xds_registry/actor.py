@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection
 
 from access_control.context import RequestContext
-from access_control.policy import AccessPolicy, Action
+from access_control.policy import AccessPolicy, Action, Target
+from access_control.refusal import refuse_access
 from access_control.scope import Scope
 from database.errors import ConstraintViolated, DatabaseBusy, DatabaseError, DatabaseFull, OutcomeUnknown
 from database.handle import Database
@@ -27,8 +28,9 @@ from xds_metadata.profile import Profile
 from xds_metadata.registration import Registration
 from xds_registry import lifecycle, write
 from xds_registry.conditions import TABLES, Clause
-from xds_registry.identifiers import assign, chosen_uuids
-from xds_registry.references import SetIdentity
+from xds_registry.identifiers import Assigned, assign, chosen_uuids
+from xds_registry.references import Facts, SetIdentity
+from xds_registry.related import Restricted, changes, missing_codes, related_entries, with_codes
 from xds_registry.rows import Rows, build_rows
 from xds_registry.select import Selector
 from xds_registry.visibility import ScopeNames, visible
@@ -36,6 +38,7 @@ from xds_registry.vocabulary import Kind, bare
 from xmlsafe.schema import Schema
 
 MICROSECONDS = 1_000_000
+_ATTEMPTS = 3
 _FEW_OBJECTS, _FEW_CODES = 8, 40
 """What most submissions do not exceed."""
 
@@ -83,10 +86,14 @@ class Registry:
         try:
             if _large(request):
                 self._judge_beforehand(ctx, request)
-            try:
-                return self._register(ctx, request)
-            except ConstraintViolated:
-                return self._register(ctx, request)  # another writer was first: what it stored now shows in the facts
+            for _ in range(_ATTEMPTS):
+                try:
+                    return self._register(ctx, request)
+                except ConstraintViolated:
+                    continue  # another writer was first: what it stored now shows in the facts
+                except Restricted as found:
+                    request = with_codes(request, found.codes, self.codes)
+            return self._register(ctx, request)
         except XdsFailure as failure:
             raise _worded(failure.findings) from None
 
@@ -139,6 +146,7 @@ class Registry:
                     _visible(scope, connection.dialect.name),
                     known_only=self.settings.known_patients_only,
                 )
+                self._check_related(ctx, connection, assigned, facts)
                 rows = Rows({name: list(values) for name, values in prepared.tables.items()})
                 write.carry_out(connection, assigned, facts, rows, retry, now)
             for effect in request.effects if stored is None else request.replay_effects:
@@ -149,6 +157,19 @@ class Registry:
             return self.database.write(statements)
         except OutcomeUnknown:
             return self._after_unknown(unique_id, retry)
+
+    def _check_related(self, ctx: RequestContext, connection: Connection, assigned: Assigned, facts: Facts) -> None:
+        """What happens to stored entries is decided, and passes restrictions on. Raises Fault, Restricted."""
+        submission = assigned.submission
+        related = related_entries(connection, submission, facts)
+        if not related:
+            return
+        patients = tuple({entry.patient: None for entry in related.values()})
+        target = Target(patients, changes=changes(submission, related))
+        refuse_access(self.policy.may(ctx, Action.CHANGE, target))
+        missing = missing_codes(submission, related, self.policy.following)
+        if missing:
+            raise Restricted({assigned.symbolic.get(entry, entry): codes for entry, codes in missing.items()})
 
     def _replay(self, known: SetIdentity | None, retry: write.RetryKey) -> bytes | None:
         """The stored answer when this is a repetition of a submission that succeeded lately."""

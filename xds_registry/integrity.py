@@ -17,6 +17,7 @@ from database.problem import Problem, batches
 from xds_metadata.associations import HAS_MEMBER
 from xds_registry import tables as t
 from xds_registry.leaf_index import OBJECT_TABLES, Detail, LeafIndex, load_details, read_indexes
+from xds_registry.masks import stale_documents
 from xds_registry.vocabulary import ASSOCIATION_TYPE, LEAF_FORMAT, STATUS_URN, Kind
 
 Progress = Callable[[int], None]
@@ -39,6 +40,7 @@ CHECKED: tuple[Table, ...] = (
     t.part_key,
     t.document_identity,
     t.document_locator,
+    t.document_mask,
     t.set_identity,
 )
 """The tables whose rows `check_registry` goes through: what a progress bar counts."""
@@ -48,7 +50,7 @@ def check_registry(database: Database, progress: Progress = lambda _count: None)
     """Every problem of the registry's tables. Raises a DatabaseError."""
     for kind in Kind:
         yield from check_objects(database, kind, progress)
-    for check in (_object_keys, _object_versions, _part_keys, _document_identities, _locators, _set_identities):
+    for check in (_object_keys, _object_versions, _part_keys, _document_identities, _locators, _masks, _set_identities):
         yield from check(database, progress)
 
 
@@ -63,6 +65,7 @@ def check_objects(database: Database, kind: Kind, progress: Progress) -> Iterato
             yield from _against_versions(connection, kind, rows)
         if kind is Kind.ENTRY:
             yield from _against_documents(connection, rows)
+            yield from _against_masks(connection, rows)
         if kind in _IDENTIFIED:
             yield from _against_identities(connection, kind, rows)
         if kind is Kind.ASSOCIATION:
@@ -147,6 +150,14 @@ def _against_documents(connection: Connection, rows: Sequence[Row[Any]]) -> Iter
         if (row.unique_id, row.patient) not in located:
             text = f"no document_locator row for its uniqueId {row.unique_id} and its patient"
             yield Problem("document-locator", place, text)
+
+
+def _against_masks(connection: Connection, rows: Sequence[Row[Any]]) -> Iterator[Problem]:
+    stale = stale_documents(connection, ((row.patient, row.unique_id) for row in rows))
+    for row in rows:
+        if (row.patient, row.unique_id) in stale:
+            text = "the confidentiality codes in force are not those of the document's entries; run `liasse reindex`"
+            yield Problem("document-mask", _place(Kind.ENTRY, row.id), text)
 
 
 def _against_identities(connection: Connection, kind: Kind, rows: Sequence[Row[Any]]) -> Iterator[Problem]:
@@ -272,6 +283,18 @@ def _locators(database: Database, progress: Progress) -> Iterator[Problem]:
             if tuple(row) not in known:
                 text = "no entry of the patient it names has this uniqueId"
                 yield Problem("locator-without-entry", f"document_locator {row.unique_id}", text)
+        progress(len(rows))
+
+
+def _masks(database: Database, progress: Progress) -> Iterator[Problem]:
+    m, w = t.document_mask.c, t.document_locator.c
+    for connection, rows in batches(database, [m.unique_id, m.patient, m.code], [m.unique_id, m.patient, m.code]):
+        asked = select(w.unique_id, w.patient).where(w.unique_id.in_({row.unique_id for row in rows}))
+        known = {tuple(row) for row in connection.execute(asked)}
+        for row in rows:
+            if tuple(row)[:2] not in known:
+                text = "the patient it names has no document of this uniqueId"
+                yield Problem("mask-without-document", f"document_mask {row.unique_id}", text)
         progress(len(rows))
 
 

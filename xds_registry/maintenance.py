@@ -18,6 +18,7 @@ from database.handle import Database
 from database.problem import batches
 from xds_registry import tables as t
 from xds_registry.leaf_index import DETAIL_TABLES, OBJECT_TABLES, Detail, LeafIndex, load_details, read_indexes
+from xds_registry.masks import refresh
 from xds_registry.vocabulary import Kind
 
 _Details = dict[str, frozenset[Detail]]
@@ -92,11 +93,14 @@ def _statements(
         for row, index in wrong:
             if row.id in present:
                 _rewrite(connection, kind, row, index)
-        return sum(
+        restored = sum(
             _add_missing(connection, target, values)
             for target, values in _identities(kind, [pair for pair in right if pair[0].id in present])
             if values
         )
+        if kind is Kind.ENTRY:
+            restored += refresh(connection, ((row.patient, index.columns["unique_id"]) for row, index in right))
+        return restored
 
     return run
 

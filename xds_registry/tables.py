@@ -65,6 +65,7 @@ document_mask = Table(
     Column("patient", code_text(), primary_key=True),
     Column("unique_id", code_text(), primary_key=True),
     Column("code", code_text(), primary_key=True),
+    Index("ix_document_mask_unique_id", "unique_id"),
 )
 """The confidentiality codes in force on a document of a patient: those of the latest version of each entry of it."""
 

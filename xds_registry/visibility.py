@@ -131,7 +131,8 @@ def _clause(condition: ScopeCondition, table: FromClause, dialect: str, given: I
             kind = code.c.kind == int(CodeKind.EVENT)
             return some_row(dialect, *_details(code, table), kind, code.c.code.in_(_some(given, values)))
         case CodesWithin(values):
-            return not_(some_row(dialect, *_in_force(table), t.document_mask.c.code.not_in(_some(given, values))))
+            other = [t.document_mask.c.code.not_in(_some(given, values))] if values else []
+            return not_(some_row(dialect, *_in_force(table), *other))
         case HasActor(kind, values):
             if not values:
                 return false()

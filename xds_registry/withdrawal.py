@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Table, delete, or_, select, update
 
 from xds_metadata.associations import HAS_MEMBER, REPLACING
 from xds_registry import tables as t
+from xds_registry.masks import refresh
 from xds_registry.references import load_children
 from xds_registry.vocabulary import ASSOCIATION_TYPE, Kind, Status
 
@@ -176,11 +177,12 @@ def _documents_of(connection: Connection, entries: Iterable[str]) -> set[tuple[s
 
 
 def _forget_documents(connection: Connection, pairs: Iterable[tuple[str, str]]) -> None:
-    """Remove identity and locator rows that no entry needs any more."""
+    """Remove identity and locator rows that no entry needs any more, and the codes that no entry gives."""
     e, w = t.entry.c, t.document_locator
     for unique_id, patient in sorted(pairs):
         if not connection.execute(select(e.id).where(e.unique_id == unique_id, e.patient == patient)).first():
             connection.execute(delete(w).where(w.c.unique_id == unique_id, w.c.patient == patient))
+    refresh(connection, ((patient, unique_id) for unique_id, patient in pairs))
     _delete(connection, t.document_identity, "unique_id", unused_unique_ids(connection, (u for u, _ in pairs)))
 
 

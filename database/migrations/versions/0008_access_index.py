@@ -30,6 +30,7 @@ def upgrade() -> None:
         key=["entry", "kind", "identity"],
     )
     _table("document_mask", _text("unique_id"), _text("code"), key=["unique_id", "code"])
+    op.create_index("ix_document_mask_unique_id", "document_mask", ["unique_id"])
     op.execute(
         "INSERT INTO document_mask (patient, unique_id, code) SELECT DISTINCT e.patient, e.unique_id, c.code "
         "FROM entry e JOIN entry_code c ON c.patient = e.patient AND c.entry = e.id WHERE c.kind = 2"

@@ -107,7 +107,9 @@ def test_what_the_server_wrote_is_clean(filled: Filled, deep: bool) -> None:
 
 
 def test_every_table_of_the_registry_is_looked_at(filled: Filled) -> None:
-    details = {table.name for table in (t.entry_code, t.entry_author, t.entry_reference, t.set_author, t.folder_code)}
+    details = {
+        table.name for table in (t.entry_code, t.entry_author, t.entry_actor, t.entry_reference, t.set_author, t.folder_code)
+    }
     checked = {table.name for table in CHECKED} | details | {"patient"}
     assert checked == {table.name for name, table in vars(t).items() if name == getattr(table, "name", None)}
 
@@ -116,6 +118,8 @@ DAMAGES: list[tuple[str, Damage]] = [
     ("leaf-format", lambda c, f: c.execute(update(t.entry).where(t.entry.c.id == f.entry).values(leaf_format=9))),
     ("leaf", lambda c, f: c.execute(update(t.entry).where(t.entry.c.id == f.entry).values(leaf=b"<not>a leaf"))),
     ("leaf", lambda c, f: c.execute(update(t.association).where(t.association.c.id == f.member).values(leaf=b"/><a/>"))),
+    ("document-mask", lambda c, f: c.execute(delete(t.document_mask))),
+    ("mask-without-document", lambda c, f: c.execute(insert(t.document_mask).values(patient="x", unique_id="y", code="z"))),
     ("status", lambda c, f: c.execute(update(t.folder).where(t.folder.c.id == f.folder).values(status=9))),
     ("withdrawn", lambda c, f: c.execute(update(t.entry).where(t.entry.c.id == f.entry).values(withdrawn=7))),
     ("last-update", lambda c, f: c.execute(update(t.folder).values(last_update="yesterday"))),

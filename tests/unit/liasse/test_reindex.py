@@ -33,7 +33,7 @@ def break_everything(connection: Connection) -> None:
     connection.execute(update(t.folder).values(unique_id="1.2.3", splice=1))
     connection.execute(update(t.association).values(type=5, membership=2, source="nobody"))
     connection.execute(update(t.entry_author).values(person="nobody"))
-    for table in (t.entry_code, t.entry_reference, t.set_author, t.folder_code):
+    for table in (t.entry_code, t.entry_actor, t.document_mask, t.entry_reference, t.set_author, t.folder_code):
         connection.execute(delete(table))
     for table in (t.object_key, t.object_version, t.document_locator, t.document_identity):
         connection.execute(delete(table))
