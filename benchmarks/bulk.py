@@ -242,7 +242,7 @@ def load(
                 rows.setdefault(name, []).extend(row.copy(names, _AT + number * 100) for row in some)
 
         def statements(connection: Connection, rows: dict[str, list[dict[str, Any]]] = rows) -> None:
-            for table in (*INSERT_ORDER, t.document_locator, t.document_identity, t.set_identity):
+            for table in (*INSERT_ORDER, t.document_locator, t.document_mask, t.document_identity, t.set_identity):
                 if rows.get(table.name):
                     connection.execute(insert(table), rows[table.name])
 

@@ -9,13 +9,14 @@ from typing import Any
 from sqlalchemy import Engine, event
 from sqlalchemy.engine.interfaces import DBAPICursor
 
-from access_control.scope import EVERYTHING, AllOf, AnyOf, FieldIn, HasCode, Not, Scope
+from access_control.scope import EVERYTHING, AllOf, AnyOf, CodesWithin, FieldIn, HasActor, HasCode, HasStatus, Not, Scope
 from benchmarks import bulk
 from database import Database
 from ebrim.model import AdhocQuery, Slot
 from tests.registry_side import IDS, quoted
 from xds_metadata import associations as types
 from xds_metadata.model import APPROVED, ON_DEMAND, STABLE
+from xds_metadata.patients import patient_column
 from xds_registry.iti18 import bind_query
 from xds_registry.select import HOLDERS, Selector
 from xds_repository.documents import ONE_DOCUMENT
@@ -30,7 +31,24 @@ NARROW = Scope(
         )
     )
 )
-SCOPES = {"everything": EVERYTHING, "narrow": NARROW}
+PERSONAL = Scope(
+    AllOf(
+        (
+            HasStatus(("Approved", "Deprecated", "Archived")),
+            AnyOf(
+                (
+                    AllOf(
+                        (CodesWithin(("N^^1.3.6.1.4.1.21367.79",)), FieldIn("type_code", ("11488-4^^1.3.6.1.4.1.21367.79",)))
+                    ),
+                    HasActor("person", ("801^1.2.3",)),
+                    HasActor("institution", ("802^1.2.3",)),
+                )
+            ),
+        )
+    ),
+    patients=(patient_column(bulk.patient_cx(3)),),
+)
+SCOPES = {"everything": EVERYTHING, "narrow": NARROW, "personal": PERSONAL}
 Parameters = list[tuple[str, str]]
 LARGE = 500
 """Rows of a PostgreSQL table or partition: one of a few pages is rightly read whole."""
