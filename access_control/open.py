@@ -30,5 +30,5 @@ class OpenPolicy:
 def configure(options: Mapping[str, object]) -> OpenedPolicy:
     """The entry point. It takes no options: raises ValueError for any."""
     if options:
-        raise ValueError(f"access.options: {sorted(options)[0]!r} is not an option; the policy `open` takes none")
+        raise ValueError(f"{sorted(options)[0]!r} is not an option, the policy open takes none")
     return lambda _database: OpenPolicy()

@@ -105,16 +105,19 @@ PolicyMaker = Callable[[Mapping[str, object]], OpenedPolicy]
 
 
 class UnknownPolicy(Exception):
-    """No policy of that name is installed."""
+    """No policy of that name is installed, or it does not take its options."""
 
 
 def load_policy(name: str, options: Mapping[str, object]) -> OpenedPolicy:
     """The policy registered under `name` in the entry point group `liasse.access_policies`, with its options.
 
-    Raises UnknownPolicy, and ValueError for options that the policy does not take.
+    Raises UnknownPolicy.
     """
     found = {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
     if name not in found:
         raise UnknownPolicy(f"access policy {name!r} is not installed; installed: {', '.join(sorted(found)) or 'none'}")
     maker: PolicyMaker = found[name].load()
-    return maker(options)
+    try:
+        return maker(options)
+    except ValueError as error:
+        raise UnknownPolicy(f"access.options: {error}") from error

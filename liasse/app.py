@@ -64,11 +64,14 @@ def create_app(
     limits: BodyLimits,
     pool: Executor,
     *,
-    endpoints: Collection[str] = ("/registry", "/repository"),
+    paths: Collection[str] = ("/registry", "/repository"),
     observe: Callable[[RequestRecord], None] | None = None,
 ) -> AsgiApp:
-    """The application of one process. `observe` is told of every request at its end, in the event loop."""
-    return application(Service(server, stages, limits, pool), pages, endpoints, observe)
+    """The application of one process.
+
+    `paths` are those that SOAP messages are posted to. `observe` is told of every request at its end, in the event loop.
+    """
+    return application(Service(server, stages, limits, pool), pages, paths, observe)
 
 
 def application(

@@ -8,7 +8,6 @@ PACKAGES = (
     "cda",
     "conformance",
     "database",
-    "dmp",
     "ebrim",
     "journal",
     "liasse",

@@ -15,6 +15,7 @@ from liasse.settings import Settings
 from liasse.status import Status
 from schemas.wsdl import REGISTRY, REPOSITORY, render, schema_file
 from soap.transaction import Transaction
+from xds_metadata.profile import PROFILES
 
 _HTML, _TEXT, _XML = "text/html; charset=utf-8", "text/plain; charset=utf-8", "text/xml; charset=utf-8"
 _SERVICES = {"/registry": REGISTRY, "/repository": REPOSITORY}
@@ -48,8 +49,9 @@ class SitePages:
         base = self._base(host)
         if path == "/":
             return self._home(base)
-        service = _SERVICES.get(path)
-        if service is None or path not in {t.endpoint for t in self._transactions}:
+        endpoints = PROFILES[self._settings.profile].paths(t.endpoint for t in self._transactions)
+        service = _SERVICES.get(endpoints.get(path, ""))
+        if service is None:
             return None
         parameters = parse_qs(query, keep_blank_values=True, max_num_fields=5)
         if query.lower() == "wsdl":

@@ -254,11 +254,10 @@ class AccessSettings(Table):
     policy: str = Field(
         default="open",
         min_length=1,
-        description="Name of the access policy: open permits everything and hides nothing, dmp enforces the rules of the "
-        "French shared record; or one of an extension. The dmp profile needs a choice.",
+        description="Name of the access policy. open permits everything and hides nothing; an extension may bring others.",
     )
     options: dict[str, object] = Field(
-        default_factory=dict, description="Options of the access policy; docs/access-rules.md lists those of dmp."
+        default={}, description="Options of the access policy, a table. The policy open has none."
     )
 
 
@@ -401,8 +400,6 @@ class Settings(Table):
             raise ValueError(
                 f"access.policy = {self.access.policy!r} needs the registry of this instance: empty repository.registry"
             )
-        if self.profile == "dmp" and "policy" not in self.access.model_fields_set:
-            raise ValueError('profile = "dmp" needs access.policy: "dmp", or "open" for a laboratory without access rules')
         return self
 
     @model_validator(mode="after")

@@ -143,4 +143,4 @@ def _toml(value: object) -> str:
         return json.dumps(list(value))
     if isinstance(value, float):
         return f"{value:g}" if value < 1e6 else str(int(value))
-    return json.dumps(value if isinstance(value, int) else str(value))
+    return json.dumps(value if isinstance(value, int | dict) else str(value))

@@ -213,8 +213,10 @@ def soap_server(actors: Actors, ready: Ready) -> Server:
             one_time=asked.one_time,
         )
         verifier = Verifier(actors.trust, settings, ready.kinds, ReplayStore(actors.database), clock)
+    transactions = actors.transactions()
     return Server(
-        actors.transactions(),
+        transactions,
+        ready.profile.paths(t.endpoint for t in transactions),
         tolerances=ready.profile.wire,
         authenticate=Authentication(clock, actors.trust, verifier, asked.required, KeptAssertions(actors.database)),
         on_fault=FaultJournal(actors.database, actors.record, clock, _asked(actors.repository)),
@@ -250,4 +252,5 @@ def build_app(
     )
     pages: Pages = SitePages(settings, status, actors.transactions())
     pool = pool or MessageThreads(settings.server.threads, thread_should_end)
-    return create_app(soap_server(actors, ready), _Stages(actors.store), pages, body, pool, observe=observe)
+    paths = ready.profile.paths(t.endpoint for t in actors.transactions())
+    return create_app(soap_server(actors, ready), _Stages(actors.store), pages, body, pool, paths=paths, observe=observe)

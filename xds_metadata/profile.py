@@ -5,6 +5,7 @@ Source: IHE ITI TF-3; for `dmp` the published DMP example messages and the CI-SI
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from soap.transaction import WireTolerances
@@ -23,6 +24,7 @@ class Profile:
     `signs_submission_set`: a `signs` association may point at the submission set of its message and carry
     SubmissionSetStatus.
     `unlisted_type_code`: a typeCode outside the affinity domain's list is accepted when its scheme is in the list.
+    `prefixes`: paths under which every endpoint is served too.
     `unlisted_signature_codes`: an entry of the electronic signature's format may carry codes outside the lists.
     """
 
@@ -36,6 +38,11 @@ class Profile:
     signs_submission_set: bool = False
     unlisted_type_code: bool = False
     unlisted_signature_codes: bool = False
+    prefixes: tuple[str, ...] = ()
+
+    def paths(self, endpoints: Iterable[str]) -> dict[str, str]:
+        """By request path, the endpoint that is served there."""
+        return {prefix + endpoint: endpoint for endpoint in endpoints for prefix in ("", *self.prefixes)}
 
 
 IHE = Profile("ihe", wire=WireTolerances(unprefixed_must_understand=True, empty_to=True))
@@ -48,5 +55,6 @@ DMP = Profile(
     signs_submission_set=True,
     unlisted_type_code=True,
     unlisted_signature_codes=True,
+    prefixes=("/si-dmp-server/v2/services",),
 )
 PROFILES = {profile.name: profile for profile in (IHE, DMP)}

@@ -146,9 +146,12 @@ class Registry:
                     _visible(scope, connection.dialect.name),
                     known_only=self.settings.known_patients_only,
                 )
-                self._check_related(ctx, connection, assigned, facts)
-                rows = Rows({name: list(values) for name, values in prepared.tables.items()})
-                write.carry_out(connection, assigned, facts, rows, retry, now)
+                # Each statement may see a later state than the one before: the same message may have come through meanwhile.
+                stored = self._replay(facts.sets.get(unique_id), retry)
+                if stored is None:
+                    self._check_related(ctx, connection, assigned, facts)
+                    rows = Rows({name: list(values) for name, values in prepared.tables.items()})
+                    write.carry_out(connection, assigned, facts, rows, retry, now)
             for effect in request.effects if stored is None else request.replay_effects:
                 effect(connection)
             return answer if stored is None else stored

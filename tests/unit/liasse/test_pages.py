@@ -24,8 +24,9 @@ TRANSACTION = Transaction(
 )
 
 
-def pages(tmp_path: Path, **server: object) -> SitePages:
-    settings = Settings.model_validate({"storage": {"directory": tmp_path}, "server": {"port": 8080, **server}})
+def pages(tmp_path: Path, profile: str = "ihe", **server: object) -> SitePages:
+    given = {"profile": profile, "storage": {"directory": tmp_path}, "server": {"port": 8080, **server}}
+    settings = Settings.model_validate(given)
     return SitePages(settings, Status(1), [TRANSACTION])
 
 
@@ -70,3 +71,8 @@ def test_schemas_are_served_by_name_only(tmp_path: Path) -> None:
     assert missing[0] == 404
     assert site("/elsewhere", "", "") is None
     assert site("/repository", "wsdl", "") is None
+
+
+def test_the_dmp_finds_its_addresses(tmp_path: Path) -> None:
+    assert pages(tmp_path, profile="dmp")("/si-dmp-server/v2/services/registry", "wsdl", "h.example") is not None
+    assert pages(tmp_path)("/si-dmp-server/v2/services/registry", "wsdl", "h.example") is None

@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from access_control.decision import Decision
+from access_control.scope import AllOf, AnyOf, CodesWithin, Scope
 from database import Database
+from journal.tables import journal_row
 from soap.faults import Fault
 from soap.transaction import Call, Incoming
 from tests import samples
@@ -229,3 +232,45 @@ def test_a_document_survives_its_repository(database: Database, tmp_path: Path) 
         sent = side.accept(wire.deposit(PDF))
     with repository_side(database, tmp_path) as side:
         assert side.retrieve(*sent.unique_ids).documents[0].data == PDF
+
+
+def patients(side: RepositorySide) -> set[str]:
+    """Under whom the last two rows of the journal stand."""
+    with side.database.read() as connection:
+        rows = connection.execute(select(journal_row.c.patient).order_by(journal_row.c.at.desc()).limit(2))
+        return set(rows.scalars())
+
+
+def test_a_hidden_document_is_as_unknown_as_none(side: RepositorySide) -> None:
+    """The answer differs by the identifier alone, whoever has the document; the row is under the patients looked at."""
+    (known,) = side.accept(wire.deposit(PDF)).unique_ids
+    unknown = known[:-1] + ("1" if known[-1] != "1" else "2")
+    hidden, other = Scope(AnyOf(()), patients=("x^1.2",)), Scope(AllOf(()), patients=("x^1.2",))
+    own = Scope(AllOf(()), patients=(patient_column(samples.PATIENT),))
+    for scope in (hidden, other):
+        side.registry.policy.shown = scope
+        refused, nothing = side.retrieve(known), side.retrieve(unknown)
+        assert refused.codes == ["XDSDocumentUniqueIdError"]
+        assert refused.text == nothing.text.replace(unknown, known)
+        assert patients(side) == {"x^1.2"}
+    side.registry.policy.shown = own
+    assert [d.data for d in side.retrieve(known).documents] == [PDF]
+    assert side.retrieve(known, unknown).status == "PartialSuccess"
+
+
+def test_restrictions_of_a_twin_count_and_those_of_another_patient_do_not(side: RepositorySide) -> None:
+    secret, plain = samples.code("S"), samples.code("N")
+    first = wire.entry(confidentiality_codes=(plain,))
+    side.accept(wire.Deposit(samples.submission(first), (PDF,)))
+    shown = Scope(CodesWithin((plain.pair,)), patients=(patient_column(samples.PATIENT),))
+    side.registry.policy.shown = shown
+    unique_id = first.unique_id or ""
+    assert side.retrieve(unique_id).status == "Success"
+    foreign = wire.entry(unique_id=unique_id, confidentiality_codes=(plain, secret), patient_id=samples.patient(2))
+    side.registry.policy.shown = Scope(AllOf(()))
+    side.accept(wire.Deposit(samples.submission(foreign), (PDF,)))
+    side.registry.policy.shown = shown
+    assert side.retrieve(unique_id).status == "Success"
+    twin = wire.entry(unique_id=unique_id, confidentiality_codes=(plain, secret))
+    side.accept(wire.Deposit(samples.submission(twin), (PDF,)))
+    assert side.retrieve(unique_id).codes == ["XDSDocumentUniqueIdError"]
