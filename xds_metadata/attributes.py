@@ -60,7 +60,8 @@ class Attribute:
     """One row. `key`: slot name, scheme or node UUID, or XML attribute name. `many`: more than one value allowed.
 
     `provide` and `register` say what ITI-41 and ITI-42 ask of a stable object: R, R2, O, X (forbidden) or `registry` (set
-    by the registry, a submitted value is ignored); `on_demand` what an on-demand entry does. `longest` in characters.
+    by the registry, a submitted value is ignored); `on_demand` what an on-demand entry does; `update` what ITI-57 asks where
+    that is not what ITI-42 does. `longest` in characters.
     `codes` names the affinity domain's code set.
     """
 
@@ -75,6 +76,7 @@ class Attribute:
     many: bool = False
     longest: int | None = None
     codes: str | None = None
+    update: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -235,10 +237,10 @@ ASSOCIATION = ObjectTable(
         Attribute("target", "targetObject", _A, "targetObject", _T.UUID, R, R, R),
         Attribute("availability_status", "availabilityStatus", _A, "status", _T.URN, REGISTRY, REGISTRY, REGISTRY),
         Attribute("submission_set_status", "SubmissionSetStatus", _S, "SubmissionSetStatus", _T.TEXT, O, O),
-        Attribute("previous_version", "PreviousVersion", _S, "PreviousVersion", _T.INTEGER, X, X, X),
-        Attribute("association_propagation", "AssociationPropagation", _S, "AssociationPropagation", _T.TEXT, X, X, X),
-        Attribute("new_status", "NewStatus", _S, "NewStatus", _T.URN, X, X, X),
-        Attribute("original_status", "OriginalStatus", _S, "OriginalStatus", _T.URN, X, X, X),
+        Attribute("previous_version", "PreviousVersion", _S, "PreviousVersion", _T.INTEGER, X, X, X, update=O),
+        Attribute("association_propagation", "AssociationPropagation", _S, "AssociationPropagation", _T.TEXT, X, X, X, update=O),
+        Attribute("new_status", "NewStatus", _S, "NewStatus", _T.URN, X, X, X, update=O),
+        Attribute("original_status", "OriginalStatus", _S, "OriginalStatus", _T.URN, X, X, X, update=O),
         Attribute("documentation", "documentation", _C, DOCUMENTATION_SCHEME, _T.CODE, O, O, codes="association_documentation"),
     ),
 )  # fmt: skip

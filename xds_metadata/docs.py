@@ -21,9 +21,10 @@ _HEAD = """# Metadata attributes
 Made from the attribute table (`xds_metadata/attributes.py`) by `python -m xds_metadata.docs`; do not edit by hand.
 
 The table decides how each attribute is read, written and checked. *ITI-41* and *ITI-42* say what a document source and a
-repository must send for a stable document; *on-demand* what an on-demand entry does. *Set by the registry*: what is
-submitted is ignored. Data types: IHE ITI TF-3 4.2.3.1.7. A length is counted in characters; a Slot value, an identifier or
-a code has at most 256. A code set is a list of the affinity domain; where the domain has none, any code is accepted.
+repository must send for a stable document, *ITI-57* what a metadata update must; *on-demand* what an on-demand entry
+does. *Set by the registry*: what is submitted is ignored. Data types: IHE ITI TF-3 4.2.3.1.7. A length is counted in
+characters; a Slot value, an identifier or a code has at most 256. A code set is a list of the affinity
+domain; where the domain has none, any code is accepted.
 """
 
 
@@ -34,8 +35,8 @@ def page() -> str:
 
 def _section(rows: ObjectTable) -> Iterator[str]:
     yield f"## {rows.kind}\n"
-    yield "| Attribute | Encoding | Type | Values | ITI-41 | ITI-42 | On-demand | Code set |"
-    yield "|---|---|---|---|---|---|---|---|"
+    yield "| Attribute | Encoding | Type | Values | ITI-41 | ITI-42 | ITI-57 | On-demand | Code set |"
+    yield "|---|---|---|---|---|---|---|---|---|"
     for row in sorted(rows.rows, key=lambda row: row.name.lower()):
         yield "| " + " | ".join(_cells(row)) + " |"
     yield ""
@@ -46,7 +47,7 @@ def _cells(row: Attribute) -> Iterator[str]:
     yield _encoding(row)
     yield row.type.value.replace("|", "\\|") + (f", at most {row.longest}" if row.longest else "")
     yield "several" if row.many else "one"
-    for need in (row.provide, row.register, row.on_demand):
+    for need in (row.provide, row.register, row.update or row.register, row.on_demand):
         yield _NEEDS[need]
     yield f"`{row.codes}`" if row.codes else ""
 

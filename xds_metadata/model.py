@@ -12,6 +12,8 @@ STABLE = "urn:uuid:7edca82f-054d-47f2-a032-9b2a5b5186c1"
 ON_DEMAND = "urn:uuid:34268e47-fdf5-41a6-ba33-82133c465248"
 APPROVED = "urn:oasis:names:tc:ebxml-regrep:StatusType:Approved"
 DEPRECATED = "urn:oasis:names:tc:ebxml-regrep:StatusType:Deprecated"
+ARCHIVED = "urn:asip:ci-sis:2010:StatusType:Archived"
+DELETED = "urn:asip:ci-sis:2010:StatusType:Deleted"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,10 @@ from dataclasses import dataclass, field
 from soap.transaction import WireTolerances
 from xds_metadata.datatypes import DMP as DMP_DATATYPES
 from xds_metadata.datatypes import STRICT, DatatypeTolerances
+from xds_metadata.model import APPROVED, ARCHIVED, DELETED, DEPRECATED
+
+UPDATE_RESPONSE = "urn:ihe:iti:2010:UpdateDocumentSetResponse"
+STATUS_CHANGES = frozenset({(APPROVED, DEPRECATED), (DEPRECATED, APPROVED)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,10 @@ class Profile:
     `unlisted_type_code`: a typeCode outside the affinity domain's list is accepted when its scheme is in the list.
     `prefixes`: paths under which every endpoint is served too.
     `unlisted_signature_codes`: an entry of the electronic signature's format may carry codes outside the lists.
+    `status_changes`: what a metadata update (ITI-57) may make of an entry's availabilityStatus, as (from, to).
+    `update_response`: the wsa:Action of the answer to a metadata update.
+    `missing_parent_ids`: in a metadata update a Classification may lack classifiedObject and an ExternalIdentifier
+    registryObject: the object that holds it is meant.
     """
 
     name: str
@@ -39,6 +47,13 @@ class Profile:
     unlisted_type_code: bool = False
     unlisted_signature_codes: bool = False
     prefixes: tuple[str, ...] = ()
+    status_changes: frozenset[tuple[str, str]] = STATUS_CHANGES
+    update_response: str = UPDATE_RESPONSE
+    missing_parent_ids: bool = False
+
+    def is_final(self, status: str) -> bool:
+        """Whether nothing is made any more of an entry that came to this status."""
+        return all(before != status for before, _ in self.status_changes)
 
     def paths(self, endpoints: Iterable[str]) -> dict[str, str]:
         """By request path, the endpoint that is served there."""
@@ -56,5 +71,8 @@ DMP = Profile(
     unlisted_type_code=True,
     unlisted_signature_codes=True,
     prefixes=("/si-dmp-server/v2/services",),
+    status_changes=STATUS_CHANGES | {(APPROVED, ARCHIVED), (ARCHIVED, APPROVED), (APPROVED, DELETED), (ARCHIVED, DELETED)},
+    update_response="urn:ihe:iti:2010:UpdateDocumentSet-Response",
+    missing_parent_ids=True,
 )
 PROFILES = {profile.name: profile for profile in (IHE, DMP)}

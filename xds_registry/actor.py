@@ -38,7 +38,8 @@ from xds_registry.vocabulary import Kind, bare
 from xmlsafe.schema import Schema
 
 MICROSECONDS = 1_000_000
-_ATTEMPTS = 3
+ATTEMPTS = 3
+"""Runs of a submission that met another writer, or restrictions that it has to take over."""
 _FEW_OBJECTS, _FEW_CODES = 8, 40
 """What most submissions do not exceed."""
 
@@ -82,11 +83,11 @@ class Registry:
         The metadata rules have been applied. Raises XdsFailure with every finding on stored data, worded as the registry's,
         and DatabaseError where nothing was stored.
         """
-        self._check_authorities(request)
+        self.check_authorities(request.submission)
         try:
             if _large(request):
                 self._judge_beforehand(ctx, request)
-            for _ in range(_ATTEMPTS):
+            for _ in range(ATTEMPTS):
                 try:
                     return self._register(ctx, request)
                 except ConstraintViolated:
@@ -95,7 +96,7 @@ class Registry:
                     request = with_codes(request, found.codes, self.codes)
             return self._register(ctx, request)
         except XdsFailure as failure:
-            raise _worded(failure.findings) from None
+            raise worded(failure.findings) from None
 
     def _judge_beforehand(self, ctx: RequestContext, request: Registration) -> None:
         """Raise XdsFailure for what is stored now already: leaves and rows are built for a submission that stands only.
@@ -109,12 +110,12 @@ class Registry:
         scope = self._scope(ctx, submission)
         with self.database.read() as connection:
             known = write.find_set(connection, submission.submission_sets[0].unique_id or "")
-            if self._replay(known, retry) is not None:
+            if self.replay(known, retry) is not None:
                 return
             facts = write.load_facts(
                 connection,
                 write.Concern(submission, *chosen_uuids(request.objects)),
-                _visible(scope, connection.dialect.name),
+                visible_under(scope, connection.dialect.name),
                 known_only=self.settings.known_patients_only,
                 lock=False,
             )
@@ -138,16 +139,16 @@ class Registry:
 
         def statements(connection: Connection) -> bytes:
             known = write.find_set(connection, unique_id)
-            stored = self._replay(known, retry)
+            stored = self.replay(known, retry)
             if stored is None:
                 facts = write.load_facts(
                     connection,
                     concern,
-                    _visible(scope, connection.dialect.name),
+                    visible_under(scope, connection.dialect.name),
                     known_only=self.settings.known_patients_only,
                 )
                 # Each statement may see a later state than the one before: the same message may have come through meanwhile.
-                stored = self._replay(facts.sets.get(unique_id), retry)
+                stored = self.replay(facts.sets.get(unique_id), retry)
                 if stored is None:
                     self._check_related(ctx, connection, assigned, facts)
                     rows = Rows({name: list(values) for name, values in prepared.tables.items()})
@@ -159,7 +160,7 @@ class Registry:
         try:
             return self.database.write(statements)
         except OutcomeUnknown:
-            return self._after_unknown(unique_id, retry)
+            return self.after_unknown(unique_id, retry)
 
     def _check_related(self, ctx: RequestContext, connection: Connection, assigned: Assigned, facts: Facts) -> None:
         """What happens to stored entries is decided, and passes restrictions on. Raises Fault, Restricted."""
@@ -174,7 +175,7 @@ class Registry:
         if missing:
             raise Restricted({assigned.symbolic.get(entry, entry): codes for entry, codes in missing.items()})
 
-    def _replay(self, known: SetIdentity | None, retry: write.RetryKey) -> bytes | None:
+    def replay(self, known: SetIdentity | None, retry: write.RetryKey) -> bytes | None:
         """The stored answer when this is a repetition of a submission that succeeded lately."""
         if known is None or known.answer is None or (known.sender, known.digest) != (retry.sender, retry.digest):
             return None
@@ -184,7 +185,7 @@ class Registry:
             return None
         return known.answer
 
-    def _after_unknown(self, unique_id: str, retry: write.RetryKey) -> bytes:
+    def after_unknown(self, unique_id: str, retry: write.RetryKey) -> bytes:
         """The commit's outcome was lost: the identity row tells."""
         with self.database.read() as connection:
             known = write.find_set(connection, unique_id)
@@ -192,17 +193,18 @@ class Registry:
             return retry.answer
         raise DatabaseBusy("the registration was not carried out; it may be sent again")
 
-    def _check_authorities(self, request: Registration) -> None:
+    def check_authorities(self, submission: Submission) -> None:
+        """Raise XdsFailure for a patient of an authority outside the affinity domain."""
         allowed = self.settings.authorities
         if not allowed:
             return
         foreign = [
             patient_id
-            for patient_id in dict.fromkeys(lifecycle.patient_ids(request.submission))
+            for patient_id in dict.fromkeys(lifecycle.patient_ids(submission))
             if key_of_text(patient_column(patient_id)).authority not in allowed
         ]
         if foreign:
-            raise _worded(Finding("XDSUnknownPatientId", cx, rule="patient-authority") for cx in foreign)
+            raise worded(Finding("XDSUnknownPatientId", cx, rule="patient-authority") for cx in foreign)
 
 
 def _large(request: Registration) -> bool:
@@ -218,11 +220,12 @@ def _ambiguous(submission: Submission) -> bool:
     return len({bare(i) for i in ids}) < len(ids)
 
 
-def _visible(scope: Scope, dialect: str) -> Callable[[Kind], Clause]:
+def visible_under(scope: Scope, dialect: str) -> Callable[[Kind], Clause]:
+    """By kind of object, the clause under which a stored one is there for the caller."""
     return lambda kind: visible(kind, TABLES[kind], scope, ScopeNames(dialect, scope))
 
 
-def _worded(findings: Iterable[Finding]) -> XdsFailure:
+def worded(findings: Iterable[Finding]) -> XdsFailure:
     """The failure with the registry's own wording of codes, so that a repository can pass it on as it is."""
     return XdsFailure([Finding(f.for_actor(REGISTRY), f.context, f.location, f.rule, f.severity) for f in findings])
 

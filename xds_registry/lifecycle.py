@@ -58,14 +58,19 @@ def plan(submission: Submission, facts: Facts) -> Plan:
     """Judge `submission` against `facts` and say what else changes. All findings at once, up to MOST_SOUGHT of them."""
     draft = _Draft(submission.submission_sets[0].patient_id or "")
     findings = chain(
-        _check_patients(submission, facts),
-        _check_used_ids(facts),
-        _check_set_ids(submission, facts),
-        _check_document_ids(submission, facts),
+        check_identifiers(submission, facts),
+        *(check_document(entry, facts) for entry in submission.entries),
         _check_links(submission, facts, draft),
     )
     found = tuple(islice(findings, MOST_SOUGHT))
     return Plan(found, tuple(draft.deprecate.items()), tuple(draft.memberships), tuple(draft.touched.items()))
+
+
+def check_identifiers(submission: Submission, facts: Facts) -> Iterator[Finding]:
+    """Patients are known; ids of objects, submission set and folders are free."""
+    yield from _check_patients(submission, facts)
+    yield from _check_used_ids(facts)
+    yield from _check_set_ids(submission, facts)
 
 
 def _check_links(submission: Submission, facts: Facts, draft: _Draft) -> Iterator[Finding]:
@@ -117,23 +122,19 @@ def _check_set_ids(submission: Submission, facts: Facts) -> Iterator[Finding]:
             )
 
 
-def _check_document_ids(submission: Submission, facts: Facts) -> Iterator[Finding]:
-    for entry in submission.entries:
-        known = facts.documents.get(entry.unique_id or "")
-        if known is None:
-            continue
-        stored_hash, stored_size = known
-        if stored_hash is None:
-            yield Finding(
-                METADATA_ERROR, f"{entry.unique_id} is the uniqueId of an on-demand entry", rule="unique-id-on-demand"
-            )
-            continue
-        if stored_size != int(entry.size or -1):
-            yield Finding(
-                "XDSNonIdenticalSize", f"{entry.unique_id} is registered with another size", rule="document-identical"
-            )
-        if stored_hash != (entry.hash or "").lower():
-            yield non_identical_hash(entry.unique_id or "")
+def check_document(entry: DocumentEntry, facts: Facts) -> Iterator[Finding]:
+    """The uniqueId stands for no other bytes."""
+    known = facts.documents.get(entry.unique_id or "")
+    if known is None:
+        return
+    stored_hash, stored_size = known
+    if stored_hash is None:
+        yield Finding(METADATA_ERROR, f"{entry.unique_id} is the uniqueId of an on-demand entry", rule="unique-id-on-demand")
+        return
+    if stored_size != int(entry.size or -1):
+        yield Finding("XDSNonIdenticalSize", f"{entry.unique_id} is registered with another size", rule="document-identical")
+    if stored_hash != (entry.hash or "").lower():
+        yield non_identical_hash(entry.unique_id or "")
 
 
 def non_identical_hash(unique_id: str) -> Finding:

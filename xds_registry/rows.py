@@ -6,6 +6,7 @@ Source: IHE ITI TF-3 4.2.3; the query parameters of TF-2 3.18.4.1.2.3.7 decide w
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from xds_registry.identifiers import Assigned
 from xds_registry.vocabulary import ASSOCIATION_TYPE, LEAF_FORMAT, ActorKind, CodeKind, Kind, Membership, Status, bare
 
 Row = dict[str, Any]
+_FIRST: Mapping[str, tuple[str, int]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,11 @@ def last_update_slot(time: str) -> bytes:
     return write_slot(rim.Slot("lastUpdateTime", (time,))).encode()
 
 
-def build_rows(assigned: Assigned, at: int, now: str) -> Rows:
-    """All rows of a submission. `at` in microseconds orders them, `now` is the DTM of this registration."""
+def build_rows(assigned: Assigned, at: int, now: str, versions: Mapping[str, tuple[str, int]] = _FIRST) -> Rows:
+    """All rows of a submission. `at` in microseconds orders them, `now` is the DTM of this registration.
+
+    `versions`: by bare id, the logical id (bare) and the version number of entries that are no first versions.
+    """
     rows = Rows({})
     submission = assigned.submission
     leaves = _leaves(assigned.objects)
@@ -70,7 +75,7 @@ def build_rows(assigned: Assigned, at: int, now: str) -> Rows:
     _add_set(rows, owner, leaves[owner.entry_uuid], patient, moment)
     for entry in submission.entries:
         moment += 1
-        _add_entry(rows, entry, leaves[entry.entry_uuid], submission_id, moment)
+        _add_entry(rows, entry, leaves[entry.entry_uuid], submission_id, moment, versions)
     for folder in submission.folders:
         moment += 1
         _add_folder(rows, folder, leaves[folder.entry_uuid], submission_id, moment, now)
@@ -123,15 +128,23 @@ def set_details(item: SubmissionSet) -> list[tuple[str, Row]]:
     return [("set_author", {"person": person}) for person in _persons(item.authors)]
 
 
-def _add_entry(rows: Rows, entry: DocumentEntry, leaf: Leaf, submission_id: str, moment: int) -> None:
+def _add_entry(
+    rows: Rows,
+    entry: DocumentEntry,
+    leaf: Leaf,
+    submission_id: str,
+    moment: int,
+    versions: Mapping[str, tuple[str, int]],
+) -> None:
     object_id, patient = bare(entry.entry_uuid), patient_column(entry.patient_id)
+    lid, version = versions.get(object_id, (object_id, 1))
     _key(rows, object_id, patient, Kind.ENTRY)
-    rows.add("object_version", {"lid": object_id, "version": 1, "id": object_id, "latest": 1})
+    rows.add("object_version", {"lid": lid, "version": version, "id": object_id, "latest": 1})
     rows.add("entry", entry_columns(entry) | {
         "patient": patient,
         "id": object_id,
-        "lid": object_id,
-        "version": 1,
+        "lid": lid,
+        "version": version,
         "status": int(Status.APPROVED),
         "withdrawn": 0,
         "submission": submission_id,
@@ -255,9 +268,14 @@ def has_member(source: str, target: str, new_id: str) -> tuple[Association, rim.
 
 def membership_rows(rows: Rows, submission: Submission, folder: str, entry: str, ids: tuple[str, str], moment: int) -> None:
     """Add a folder membership and the submission set's membership of it. `folder`, `entry` bare; `ids` two entryUUIDs."""
+    first = has_member(f"urn:uuid:{folder}", f"urn:uuid:{entry}", ids[0])
+    second = has_member(submission.submission_sets[0].entry_uuid, ids[0], ids[1])
+    for offset, (link, item) in enumerate((first, second)):
+        association_rows(rows, submission, link, item, moment + offset)
+
+
+def association_rows(rows: Rows, submission: Submission, link: Association, item: rim.Association, moment: int) -> None:
+    """Add an association that the registry itself makes, in both its forms, for a submission."""
     owner = submission.submission_sets[0]
     patient, submission_id = patient_column(owner.patient_id), bare(owner.entry_uuid)
-    first = has_member(f"urn:uuid:{folder}", f"urn:uuid:{entry}", ids[0])
-    second = has_member(owner.entry_uuid, ids[0], ids[1])
-    for offset, (link, item) in enumerate((first, second)):
-        _add_association(rows, link, write_leaf(item), patient, submission_id, moment + offset)
+    _add_association(rows, link, write_leaf(item), patient, submission_id, moment)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from xds_metadata import associations as types
-from xds_metadata.model import APPROVED, DEPRECATED
+from xds_metadata.model import APPROVED, ARCHIVED, DELETED, DEPRECATED
 
 
 class Kind(IntEnum):
@@ -54,8 +54,8 @@ class ActorKind(IntEnum):
 STATUS_URN: dict[int, str] = {
     Status.APPROVED: APPROVED,
     Status.DEPRECATED: DEPRECATED,
-    Status.ARCHIVED: "urn:asip:ci-sis:2010:StatusType:Archived",
-    Status.DELETED: "urn:asip:ci-sis:2010:StatusType:Deleted",
+    Status.ARCHIVED: ARCHIVED,
+    Status.DELETED: DELETED,
 }
 STATUS_OF_URN: dict[str, Status] = {urn: Status(number) for number, urn in STATUS_URN.items()}
 
@@ -67,6 +67,7 @@ ASSOCIATION_TYPE: dict[str, int] = {
     types.XFRM_RPLC: 5,
     types.SIGNS: 6,
     types.IS_SNAPSHOT_OF: 7,
+    types.UPDATE_AVAILABILITY_STATUS: 8,
 }
 """A number once given is never given again: it is stored."""
 

@@ -5,7 +5,7 @@ Source: IHE ITI TF-2 3.42.4.1.3 (all or nothing); DESIGN: no parsing and no netw
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, Table, insert, update
@@ -141,26 +141,37 @@ def carry_out(
         ids = (new_uuid(), new_uuid())
         moment = retry.at + 500_000 + 2 * offset
         membership_rows(rows, assigned.submission, link.folder, link.entry, ids, moment)
+    insert_rows(connection, assigned.submission, rows, retry)
+    for entry_id, patient in plan.deprecate:
+        set_status(connection, entry_id, patient, Status.DEPRECATED)
+    touch_folders(connection, plan.touched, now)
+    return plan
+
+
+def insert_rows(connection: Connection, submission: Submission, rows: Rows, retry: RetryKey) -> None:
+    """Insert the rows of a submission and those that reserve its identifiers. Raises XdsFailure for one that is taken."""
     for name, statement in _INSERTS:
         values = rows.tables.get(name)
         if values:
             statement.write(connection, values)
-    _insert_identities(connection, assigned, rows, retry)
-    for entry_id, patient in plan.deprecate:
-        connection.execute(
-            update(t.entry)
-            .where(t.entry.c.patient == patient, t.entry.c.id == entry_id)
-            .values(status=int(Status.DEPRECATED))
-        )
-    for folder_id, patient in plan.touched:
+    _insert_identities(connection, submission, rows, retry)
+
+
+def set_status(connection: Connection, entry_id: str, patient: str, status: int) -> None:
+    """Change the availabilityStatus of an entry."""
+    row = (t.entry.c.patient == patient, t.entry.c.id == entry_id)
+    connection.execute(update(t.entry).where(*row).values(status=int(status)))
+
+
+def touch_folders(connection: Connection, folders: Iterable[tuple[str, str]], now: str) -> None:
+    """Set the lastUpdateTime of folders, given as (id, patient)."""
+    for folder_id, patient in folders:
         connection.execute(
             update(t.folder).where(t.folder.c.patient == patient, t.folder.c.id == folder_id).values(last_update=now)
         )
-    return plan
 
 
-def _insert_identities(connection: Connection, assigned: Assigned, rows: Rows, retry: RetryKey) -> None:
-    submission = assigned.submission
+def _insert_identities(connection: Connection, submission: Submission, rows: Rows, retry: RetryKey) -> None:
     owner = submission.submission_sets[0]
     identities: list[dict[str, object]] = [
         {

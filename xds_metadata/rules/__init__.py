@@ -1,4 +1,4 @@
-"""The validation rules of a registration (ITI-41, ITI-42): every finding at once, none stops the others."""
+"""The validation rules of registration (ITI-41, ITI-42) and update (ITI-57): every finding, none stops the others."""
 
 from xds_metadata.rules.check import check_submission, judge_objects
 

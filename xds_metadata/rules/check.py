@@ -1,4 +1,4 @@
-"""All rules of a registration, in one call."""
+"""All rules of a registration or of a metadata update, in one call."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from xds_metadata.from_ebrim import from_ebrim
 from xds_metadata.model import Submission
 from xds_metadata.profile import Profile
 from xds_metadata.rules.structure import check_on_demand, check_structure
-from xds_metadata.rules.values import check_values
+from xds_metadata.rules.update import check_update, located
+from xds_metadata.rules.values import UPDATE, check_values
 
 
 def judge_objects(
@@ -33,12 +34,22 @@ def check_submission(
 ) -> tuple[Finding, ...]:
     """Every finding on a submission that needs no stored data, up to MOST_SOUGHT of them.
 
-    `actor` is `values.PROVIDE` (ITI-41: hash, size and repository are the repository's to add) or `values.REGISTER`
-    (ITI-42: they are required). `now` is aware.
+    `actor` is `values.PROVIDE` (ITI-41: hash, size and repository are the repository's to add), `values.REGISTER`
+    (ITI-42: they are required) or `values.UPDATE` (ITI-57: every finding on an entry is located). `now` is aware.
     """
+    if actor == UPDATE:
+        return tuple(located(_check_update(submission, profile, codes, now), submission))
     findings = list(islice(check_structure(submission, profile), MOST_SOUGHT))
     if any(f.rule == "submission-size" for f in findings):
         return tuple(findings)
     more = chain(check_on_demand(submission), check_values(submission, actor, profile, codes, now))
     findings.extend(islice(more, MOST_SOUGHT - len(findings)))
     return tuple(findings)
+
+
+def _check_update(submission: Submission, profile: Profile, codes: CodeSets, now: datetime) -> list[Finding]:
+    findings = list(islice(check_update(submission), MOST_SOUGHT))
+    if not any(f.rule == "submission-size" for f in findings):
+        more = check_values(submission, UPDATE, profile, codes, now)
+        findings.extend(islice(more, MOST_SOUGHT - len(findings)))
+    return findings

@@ -27,7 +27,7 @@ MAX_AUTHOR_VALUES = 100
 """Of one attribute of an author."""
 
 
-class _Index:
+class Index:
     """The ids of a submission by kind of object."""
 
     def __init__(self, submission: Submission) -> None:
@@ -54,21 +54,22 @@ class _Index:
 
 def check_structure(submission: Submission, profile: Profile) -> Iterator[Finding]:
     """All findings between objects; needs no stored data. A submission beyond the limits gets no other finding."""
-    oversize = list(_check_sizes(submission))
+    oversize = list(check_sizes(submission))
     if oversize:
         yield from oversize
         return
-    yield from _check_one_set(submission)
-    yield from _check_ids(submission)
+    yield from check_one_set(submission)
+    yield from check_ids(submission)
     yield from _check_unique_ids(submission)
-    yield from _check_patients(submission)
-    yield from _check_members(submission)
-    index = _Index(submission)
+    yield from check_patients(submission)
+    yield from check_members(submission)
+    index = Index(submission)
     for link in submission.associations:
         yield from _check_association(link, index, profile)
 
 
-def _check_sizes(submission: Submission) -> Iterator[Finding]:
+def check_sizes(submission: Submission) -> Iterator[Finding]:
+    """Nothing is there in such numbers that judging it would take long."""
     count = len(submission.entries) + len(submission.folders) + len(submission.associations)
     if len(submission.entries) > MAX_DOCUMENTS:
         yield finding("submission-size", "submission", f"{len(submission.entries)} documents, {MAX_DOCUMENTS} are allowed")
@@ -102,13 +103,15 @@ def _check_authors(label: str, authors: Sequence[Author]) -> Iterator[Finding]:
                 yield finding("submission-size", label, f"{name} has {len(found)} values, {MAX_AUTHOR_VALUES} are allowed")
 
 
-def _check_one_set(submission: Submission) -> Iterator[Finding]:
+def check_one_set(submission: Submission) -> Iterator[Finding]:
+    """Exactly one submission set."""
     count = len(submission.submission_sets)
     if count != 1:
         yield finding("one-submission-set", "submission", f"{count} submission sets, exactly one is required")
 
 
-def _check_ids(submission: Submission) -> Iterator[Finding]:
+def check_ids(submission: Submission) -> Iterator[Finding]:
+    """Each object has an id of its own."""
     ids = Counter(
         item.entry_uuid
         for group in (submission.submission_sets, submission.entries, submission.folders, submission.associations)
@@ -135,7 +138,7 @@ def _check_unique_ids(submission: Submission) -> Iterator[Finding]:
             )
 
 
-def _check_patients(submission: Submission) -> Iterator[Finding]:
+def check_patients(submission: Submission) -> Iterator[Finding]:
     """Every object submitted by value belongs to the submission set's patient."""
     if not submission.submission_sets:
         return
@@ -154,7 +157,7 @@ def _check_patients(submission: Submission) -> Iterator[Finding]:
             )
 
 
-def _check_members(submission: Submission) -> Iterator[Finding]:
+def check_members(submission: Submission) -> Iterator[Finding]:
     """Each entry and folder has exactly one HasMember from the submission set; folder memberships are filed too."""
     if not submission.submission_sets:
         return
@@ -182,18 +185,27 @@ def _check_members(submission: Submission) -> Iterator[Finding]:
             )
 
 
-def _check_association(link: Association, index: _Index, profile: Profile) -> Iterator[Finding]:
+def _check_association(link: Association, index: Index, profile: Profile) -> Iterator[Finding]:
     label = f"Association {shown(link.entry_uuid)}"
     if link.type not in types.KNOWN:
         hint = "; it belongs to a metadata update (ITI-57)" if link.type in types.METADATA_UPDATE else ""
         yield finding("association-type", label, f"associationType {shown(link.type)} may not be registered{hint}")
         return
+    signs_set = profile.signs_submission_set and link.type == types.SIGNS
+    yield from check_ends(link, index, label, to_set=signs_set)
+    if link.type == types.HAS_MEMBER:
+        yield from check_has_member(link, index, label)
+    else:
+        yield from _check_relationship(link, index, label, signs_set)
+
+
+def check_ends(link: Association, index: Index, label: str, *, to_set: bool = False) -> Iterator[Finding]:
+    """Both ends are objects, and different ones; `to_set`: the target may be the submission set."""
     if link.source == link.target:
         yield finding("association-self", label, "sourceObject and targetObject are the same object")
     if link.entry_uuid in (link.source, link.target):
         yield finding("association-self", label, "an Association may not link itself")
-    signs_set = profile.signs_submission_set and link.type == types.SIGNS
-    if link.target in index.sets and not signs_set:
+    if link.target in index.sets and not to_set:
         yield finding("association-target-set", label, "a SubmissionSet may not be a targetObject")
     for end, value in (("sourceObject", link.source), ("targetObject", link.target)):
         if not value.startswith("urn:uuid:") and not index.holds(value):
@@ -202,13 +214,10 @@ def _check_association(link: Association, index: _Index, profile: Profile) -> It
                 f"{label}: {end} {shown(value)} is no object of the message and no urn:uuid",
                 rule="association-reference",
             )
-    if link.type == types.HAS_MEMBER:
-        yield from _check_has_member(link, index, label)
-    else:
-        yield from _check_relationship(link, index, label, signs_set)
 
 
-def _check_has_member(link: Association, index: _Index, label: str) -> Iterator[Finding]:
+def check_has_member(link: Association, index: Index, label: str) -> Iterator[Finding]:
+    """A HasMember leads from what has members to what may be one, with the right SubmissionSetStatus."""
     from_set = link.source in index.sets
     status = link.submission_set_status
     if link.source in index.entries:
@@ -235,7 +244,7 @@ def _check_has_member(link: Association, index: _Index, label: str) -> Iterator[
         yield finding("association-documentation", label, "HasMember carries no documentation code")
 
 
-def _check_relationship(link: Association, index: _Index, label: str, signs_set: bool) -> Iterator[Finding]:
+def _check_relationship(link: Association, index: Index, label: str, signs_set: bool) -> Iterator[Finding]:
     source = index.entries.get(link.source)
     short = link.type.rpartition(":")[2]
     if source is None:

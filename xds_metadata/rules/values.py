@@ -30,7 +30,7 @@ from xds_metadata.model import Author, Code, DocumentEntry, Submission
 from xds_metadata.profile import Profile
 from xds_metadata.rules.datatype import CHECKS, check_type, check_type_of_author
 
-PROVIDE, REGISTER = "provide", "register"
+PROVIDE, REGISTER, UPDATE = "provide", "register", "update"
 LONG_NAME = 256
 _SIGNATURE_FORMATS = frozenset({"http://www.w3.org/2000/09/xmldsig#", "urn:ihe:iti:dsg:detached:2014"})
 _URN_OF_ID = {"entry_uuid": "urn:", "source": "urn:uuid:", "target": "urn:uuid:"}
@@ -66,7 +66,7 @@ _PLAIN = {
 
 
 def check_values(submission: Submission, actor: str, profile: Profile, codes: CodeSets, now: datetime) -> Iterator[Finding]:
-    """All findings on single objects. `actor` is PROVIDE (ITI-41) or REGISTER (ITI-42); `now` is aware."""
+    """All findings on single objects. `actor` is PROVIDE (ITI-41), REGISTER (ITI-42) or UPDATE (ITI-57)."""
     groups: tuple[tuple[ObjectTable, Sequence[Any]], ...] = (
         (table.DOCUMENT_ENTRY, submission.entries),
         (table.SUBMISSION_SET, submission.submission_sets),
@@ -98,6 +98,8 @@ class _Row(NamedTuple):
 def _rows_of(kind: str, actor: str) -> tuple[_Row, ...]:
     def of(row: Attribute) -> _Row:
         need = row.provide if actor == PROVIDE else row.register
+        if actor == UPDATE and row.update is not None:
+            need = row.update
         return _Row(
             row,
             missing=need == R and (row.place is not Place.XML or row.field == "entry_uuid"),
