@@ -14,6 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
 import atna.tables
+import dmp.record_tables
 import journal.tables
 import pki.tables
 import xds_registry.tables
@@ -28,7 +29,15 @@ _PARTITION = re.compile(r"_p\d\d$")
 _KEY_TO_PARTITION = re.compile(r"_fkey\d*$")
 """PostgreSQL's own copies of a foreign key, one for each partition it refers to."""
 
-_DECLARED = (xds_registry.tables, xds_repository.tables, journal.tables, atna.tables, pki.tables, xua.tables)
+_DECLARED = (
+    xds_registry.tables,
+    xds_repository.tables,
+    journal.tables,
+    atna.tables,
+    pki.tables,
+    xua.tables,
+    dmp.record_tables,
+)
 
 
 def test_the_migrations_make_the_tables_that_the_packages_declare(database: Database) -> None:
