@@ -14,6 +14,7 @@ from typing import Final, Literal
 
 from access_control.subject import Subject
 from dmp.codes import PERSON, STRUCTURE
+from dmp.settings import DmpSettings
 from dmp.views import Authorisation
 from xds_metadata.datatypes import PatientKey
 
@@ -203,6 +204,11 @@ class Record:
     consent_at: int | None = None
     holder: Holder = field(default_factory=Holder)
     oppositions: Oppositions = field(default_factory=Oppositions)
+
+
+def authorisation_length(settings: DmpSettings) -> int:
+    """How long a new authorisation lasts, in microseconds: a day where each consultation needs one of its own."""
+    return DAY if settings.team_consent == "each" else settings.authorisation_length * DAY
 
 
 def is_minor(birth_date: str, at: int, adult_age: int) -> bool:

@@ -11,19 +11,22 @@ _OURS: Final = Path(str(files(__package__)))
 MESSAGES: Final = "messages"
 ENVELOPE: Final = "envelope"
 AUDIT: Final = "audit"
+HABILITATIONS: Final = "habilitations"
 
 _SETS: Final = {
     MESSAGES: ("ebrim/rim.xsd", "ebrim/rs.xsd", "ebrim/lcm.xsd", "ebrim/query.xsd", "ihe/xdsb.xsd", "ihe/rmd.xsd"),
     ENVELOPE: ("soap/envelope.xsd",),
     AUDIT: ("dicom/audit-message.xsd",),
+    HABILITATIONS: ("dmp/habilitations.xsd",),
 }
 _PUBLISHED: Final = {"xdsb.xsd": "XDS.b_DocumentRepository.xsd"}
 
 
 def schema_files(name: str, directory: Path | None = None) -> tuple[Path, ...]:
-    """The XSD files of the set `name`: MESSAGES (all message bodies), ENVELOPE (SOAP 1.2) or AUDIT (DICOM).
+    """The XSD files of the set `name`: MESSAGES (all message bodies of IHE), ENVELOPE (SOAP 1.2), AUDIT (DICOM) or
+    HABILITATIONS (TD0.3 and TD1.6).
 
-    With `directory` the message bodies are those of the published files there, under their published names (`rim.xsd`,
+    With `directory` the bodies of MESSAGES are those of the published files there, under their published names (`rim.xsd`,
     `XDS.b_DocumentRepository.xsd`...); the others are always ours. Raises KeyError for another name and FileNotFoundError
     for a file that is missing.
     """
