@@ -16,6 +16,7 @@ from database.handle import Database
 from database.problem import Problem, batches
 from xds_metadata.associations import HAS_MEMBER
 from xds_registry import tables as t
+from xds_registry.latest import wrong_marks
 from xds_registry.leaf_index import OBJECT_TABLES, Detail, LeafIndex, load_details, read_indexes
 from xds_registry.masks import stale_documents
 from xds_registry.vocabulary import ASSOCIATION_TYPE, LEAF_FORMAT, STATUS_URN, Kind
@@ -244,13 +245,15 @@ def _object_versions(database: Database, progress: Progress) -> Iterator[Problem
     v = t.object_version.c
     for connection, rows in batches(database, [v.lid, v.version, v.id, v.latest], [v.lid, v.version]):
         stored = {object_id for _, object_id, _ in _stored(connection, (row.id for row in rows))}
-        newest = _by(connection, select(v.lid, v.version).where(v.lid.in_({row.lid for row in rows}), v.latest == 1))
+        wrong = {(lid, version): latest for lid, version, latest in wrong_marks(connection, (row.lid for row in rows))}
         for row in rows:
             place = f"object_version {row.lid} {row.version}"
             if row.id not in stored:
                 yield Problem("version-without-object", place, f"no object has the id {row.id}")
-            if row.latest not in (0, 1) or row.lid not in newest:
-                yield Problem("version-latest", place, "not exactly one version of this object is marked as the latest")
+            if (row.lid, row.version) in wrong:
+                expected = wrong[row.lid, row.version]
+                text = f"its mark as the latest is {row.latest}, {expected} is expected; run `liasse reindex`"
+                yield Problem("version-latest", place, text)
         progress(len(rows))
 
 

@@ -17,6 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from database.handle import Database
 from database.problem import batches
 from xds_registry import tables as t
+from xds_registry.latest import mark_latest
 from xds_registry.leaf_index import DETAIL_TABLES, OBJECT_TABLES, Detail, LeafIndex, load_details, read_indexes
 from xds_registry.masks import refresh
 from xds_registry.vocabulary import Kind
@@ -98,6 +99,8 @@ def _statements(
             for target, values in _identities(kind, [pair for pair in right if pair[0].id in present])
             if values
         )
+        if kind in (Kind.ENTRY, Kind.FOLDER):
+            restored += mark_latest(connection, (index.columns["lid"] for _, index in right))
         if kind is Kind.ENTRY:
             restored += refresh(connection, ((row.patient, index.columns["unique_id"]) for row, index in right))
         return restored

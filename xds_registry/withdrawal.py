@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Table, delete, or_, select, update
 
 from xds_metadata.associations import HAS_MEMBER, REPLACING
 from xds_registry import tables as t
+from xds_registry.latest import mark_latest
 from xds_registry.masks import refresh
 from xds_registry.references import load_children
 from xds_registry.vocabulary import ASSOCIATION_TYPE, Kind, Status
@@ -161,11 +162,14 @@ def purge(connection: Connection, deposit: Deposit) -> Effect:
     for table, ids in ((t.submission_set, sets), (t.folder, deposit.folders)):
         packages.update(connection.execute(select(table.c.unique_id).where(table.c.id.in_(ids))).scalars())
     pairs = _documents_of(connection, deposit.entries)
+    v = t.object_version.c
+    lids = connection.execute(select(v.lid).where(v.id.in_(deposit.entries | deposit.folders))).scalars().all()
     for kind, gone in effect.changed.items():
         _delete(connection, _TABLES[kind], "id", gone)
         for table in _OWNED:
             _delete(connection, table, "id", gone)
         _delete(connection, t.part_key, "owner", gone)
+    mark_latest(connection, lids)
     _delete(connection, t.set_identity, "unique_id", packages)
     _forget_documents(connection, pairs)
     return effect

@@ -96,7 +96,9 @@ def _check_association(link: Association, index: Index) -> Iterator[Finding]:
     if link.type == types.UPDATE_AVAILABILITY_STATUS:
         yield from check_ends(link, index, label)
         yield from _check_status(link, index, label)
-    elif link.type == types.HAS_MEMBER and link.source in index.sets and index.holds(link.target):
+    elif (
+        link.type == types.HAS_MEMBER and link.source in index.sets and link.target in (index.entries.keys() | index.folders)
+    ):
         yield from check_ends(link, index, label)
         yield from check_has_member(link, index, label)
         if link.association_propagation not in PROPAGATION:
