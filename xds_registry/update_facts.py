@@ -100,6 +100,20 @@ class Contents:
         return versions <= self.entries.keys() and self.links.keys() >= set(facts.relationships())
 
 
+def lock_versions(connection: Connection, lids: Sequence[str], ids: Sequence[str]) -> None:
+    """Wait for whoever updates the entries of these logical ids, or of which these are versions, and keep others away.
+
+    A statement that waited would miss the version that came meanwhile: what counts is read by the statements after this one.
+    The order is the same for everybody, so that two who want the same entries wait for each other and no more.
+    """
+    v = t.object_version.c
+    named = connection.execute(select(v.lid).where(v.id.in_(ids))).scalars() if ids else ()
+    wanted = sorted({*lids, *named})
+    if wanted:
+        every = select(v.id).where(v.lid.in_(wanted)).order_by(v.lid, v.version)
+        connection.execute(every.with_for_update()).all()
+
+
 def load_latest(connection: Connection, lids: Sequence[str], visible: Visible, *, lock: bool) -> dict[str, Version]:
     """By logical id, the latest version of the entries among `lids` that are `visible`."""
     v = t.object_version.c
@@ -132,10 +146,9 @@ def _version_rows(visible: Visible) -> Select[Any]:
 
 
 def _versions(connection: Connection, rows: Select[Any], *, lock: bool) -> list[Version]:
-    """In one order for everybody, so that two who lock the same rows wait for each other and no more."""
     rows = rows.order_by(t.object_version.c.lid, t.object_version.c.version)
     if lock:
-        rows = rows.with_for_update(of=[t.entry, t.object_version])
+        rows = rows.with_for_update(of=t.entry)
     return [
         Version(row[0], row[1], row[2], row[3] == 1, row[4], row[5], row[6] == 1, row[7]) for row in connection.execute(rows)
     ]

@@ -22,7 +22,7 @@ from xds_registry.lifecycle import patient_ids
 from xds_registry.references import Facts
 from xds_registry.rows import Rows, association_rows, membership_rows
 from xds_registry.update import Operations, Plan
-from xds_registry.update_facts import UpdateFacts, Visible, load_latest, load_links, load_named, load_others
+from xds_registry.update_facts import UpdateFacts, Visible, load_latest, load_links, load_named, load_others, lock_versions
 from xds_registry.vocabulary import UUID_PREFIX, Status, bare
 
 _CARRIED_AT = 500_000
@@ -54,7 +54,10 @@ def load_facts(connection: Connection, assigned: Assigned, asked: Operations, re
     owner = submission.submission_sets[0].unique_id or ""
     own = {new.id for new in asked.versions}
     targets = sorted({change.target for change in asked.statuses} - own)
-    latest = load_latest(connection, [new.lid for new in asked.versions], reading.visible, lock=reading.lock)
+    lids = sorted(new.lid for new in asked.versions)
+    if reading.lock:
+        lock_versions(connection, lids, targets)
+    latest = load_latest(connection, lids, reading.visible, lock=reading.lock)
     named = load_named(connection, targets, reading.visible, lock=reading.lock)
     others = load_others(connection, set(targets) - named.keys(), reading.visible)
     concerned = sorted({version.id for version in (*latest.values(), *named.values())})
