@@ -95,4 +95,5 @@ dmp_change = Table(
     Column("detail", code_text(), nullable=False),
     sqlite_with_rowid=False,
 )
-"""The history: one row for each change, inserted only. `id` is time-ordered, `detail` a JSON object of what it set."""
+"""The history: one row for each change, inserted only. `id` is time-ordered, `detail` a JSON object of what it set, and
+`by` in an operator's words."""

@@ -259,7 +259,7 @@ def _note(
         "subject": by.subject.id,
         "reason": by.reason,
         "party": party.identity if party is not None else "",
-        "detail": json.dumps(detail or {}, ensure_ascii=False),
+        "detail": json.dumps({**(detail or {}), **({"by": by.name} if by.name else {})}, ensure_ascii=False),
     }
     connection.execute(insert(dmp_change), values)
 

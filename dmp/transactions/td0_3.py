@@ -110,7 +110,7 @@ def _change(host: Host, wish: Wish, patient: PatientKey, party: Party, by: By, w
 
 
 def _row(wish: Wish, patient: PatientKey, party: Party, decision: Decision, digest: str, *, changed: bool) -> JournalRow:
-    objects = [(party.kind, party.id), *([] if changed else [("unchanged", "")])]
+    objects = [(party.kind, party.id), *([] if changed else [("unchanged", "yes")])]
     return JournalRow(key_text(patient), wish.act, objects, decision, "Success", digest)
 
 

@@ -327,7 +327,7 @@ def test_what_is_done_and_read_is_journaled_with_it(desk: Desk) -> None:
     told = [(row["action"], json.loads(row["objects"]), row["rule"], row["outcome"]) for row in desk.journaled()]
     assert told == [
         ("record-authorise", [["person", "899900063480"]], "dmp-allowed", "Success"),
-        ("record-authorise", [["person", "899900063480"], ["unchanged", ""]], "dmp-allowed", "Success"),
+        ("record-authorise", [["person", "899900063480"], ["unchanged", "yes"]], "dmp-allowed", "Success"),
         ("authorisation-list", [["mode", "ACTIVE"]], "dmp-allowed", "Success"),
     ]
     assert {(row["patient"], row["subject"], len(row["request_digest"])) for row in desk.journaled()} == {
