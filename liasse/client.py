@@ -1,7 +1,8 @@
-"""A document source and consumer over the wire: ITI-41, ITI-18 and ITI-43 against any server.
+"""A document source, consumer and administrator over the wire: ITI-41, ITI-18, ITI-43 and ITI-57 against any server.
 
 Every call raises ExchangeFailed with one line for each reason, whatever went wrong: no connection, a SOAP fault, ebRS
-errors, an answer that does not hold what was asked for. Source: IHE ITI TF-2 3.18, 3.41, 3.43.
+errors, an answer that does not hold what was asked for. Source: IHE ITI TF-2 3.18, 3.41, 3.43;
+XDS Metadata Update supplement, ITI-57.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import hashlib
 import ssl
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final, Self, cast
@@ -18,9 +20,9 @@ from urllib.parse import unquote
 
 from lxml import etree
 
-from ebrim.model import AdhocQuery, RegistryError, Slot
+from ebrim.model import AdhocQuery, RegistryError, RegistryObjectList, Slot
 from ebrim.read import REGISTRY_OBJECT_LIST, read_object_list, read_registry_errors, read_status
-from ebrim.rs import write_adhoc_query_request
+from ebrim.rs import write_adhoc_query_request, write_submit_objects_request
 from soap.client import Answer, PartSink, SoapClient, SoapFault, spool
 from soap.connections import AddressError, ClientError, NotConnected, SentButNoAnswer, Timeouts
 from soap.transaction import Attachment, Body
@@ -34,6 +36,7 @@ from xmlsafe.namespaces import RS, XDS, XOP
 PROVIDE: Final = "urn:ihe:iti:2007:ProvideAndRegisterDocumentSet-b"
 QUERY: Final = "urn:ihe:iti:2007:RegistryStoredQuery"
 RETRIEVE: Final = "urn:ihe:iti:2007:RetrieveDocumentSet"
+UPDATE: Final = "urn:ihe:iti:2010:UpdateDocumentSet"
 FIND_DOCUMENTS: Final = "urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d"
 GET_DOCUMENTS: Final = "urn:uuid:5c4f972b-d56b-40ac-a5fc-c8ca9b40b9d4"
 
@@ -144,19 +147,31 @@ class DocumentClient:
         Raises ExchangeFailed, also for a document whose size changes meanwhile, and OSError when one cannot be read.
         """
         ids = [(each.entry_uuid, f"document-{number}@liasse") for number, each in enumerate(documents, 1)]
-        numbers = iter(range(1, 1_000_000))
-        objects = to_ebrim(submission, lambda: f"part-{next(numbers)}")
+        objects = _numbered(submission)
         attachments = tuple(
             Attachment(content_id, each.mime_type, each.size, each.chunks)
             for (_, content_id), each in zip(ids, documents, strict=True)
         )
         body = Body((write_provide_request(objects, ids),), attachments)
-        patient = next((each.patient_id for each in submission.submission_sets if each.patient_id), "")
+        patient = _patient(submission)
         where = self.endpoints.repository
         with self._exchange(self._repository, where, PROVIDE, body, mtom=True, patient=patient) as answer:
             errors = read_registry_errors(answer.body)
             if read_status(answer.body) != "Success":
                 raise _refused(answer.body, errors, "the submission")
+            return errors
+
+    def update(self, submission: Submission) -> tuple[RegistryError, ...]:
+        """Change the metadata or the status of registered entries (ITI-57); returns the warnings of the answer.
+
+        Raises ExchangeFailed.
+        """
+        body = Body((write_submit_objects_request(_numbered(submission)),))
+        patient = _patient(submission)
+        with self._exchange(self._registry, self.endpoints.registry, UPDATE, body, patient=patient) as answer:
+            errors = read_registry_errors(answer.body)
+            if read_status(answer.body) != "Success":
+                raise _refused(answer.body, errors, "the update")
             return errors
 
     def find(self, patient: str, filters: Filters | None = None) -> tuple[DocumentEntry, ...]:
@@ -257,6 +272,16 @@ class DocumentClient:
             raise ExchangeFailed(f"{url} does not answer as an XDS.b server: {error}") from error
         except ValueError as error:
             raise ExchangeFailed(f"the message to {url} was given up: {error}") from error
+
+
+def _numbered(submission: Submission) -> RegistryObjectList:
+    """The objects of a submission, their parts with symbolic ids."""
+    numbers = count(1)
+    return to_ebrim(submission, lambda: f"part-{next(numbers)}")
+
+
+def _patient(submission: Submission) -> str:
+    return next((each.patient_id for each in submission.submission_sets if each.patient_id), "")
 
 
 def quoted(value: str) -> str:

@@ -19,6 +19,8 @@ WIRE = "tests/e2e/test_field_reports.py"
 HOSTILE = "tests/e2e/test_hostile.py"
 TESTER = "tests/unit/conformance/test_served.py"
 TESTER_MIME = "tests/unit/conformance/test_mime.py"
+UPDATE = "tests/unit/xds_registry/test_iti57.py"
+UPDATE_RULES = "tests/unit/xds_registry/test_iti57_rules.py"
 FEED = "tests/unit/xds_registry/test_iti8.py"
 MLLP = "tests/unit/xds_registry/test_mllp.py"
 PROVIDE = "tests/unit/xds_repository/test_iti41.py"
@@ -34,7 +36,7 @@ class Later:
     reason: str
 
 
-UPDATE = Later("needs metadata update (ITI-57)")
+VERSIONS = Later("needs the query parameters of the Metadata Update option")
 REMOVAL = Later("needs removal (ITI-62)")
 
 
@@ -50,7 +52,10 @@ REPORTS: Mapping[int, tuple[str, ...] | Later] = {
         f"{HOSTILE}::test_a_truncated_upload_leaves_nothing",
         "tests/unit/liasse/test_app.py::test_f4_d12_a_truncated_upload_leaves_nothing",
     ),
-    5: (wire("f05_an_update_under_the_action_of_a_registration"),),
+    5: (
+        wire("f05_an_update_under_the_action_of_a_registration"),
+        "tests/e2e/test_iti57.py::test_f05_an_update_under_the_action_of_a_registration_adds_nothing",
+    ),
     6: (wire("f06_f08_an_expecting_client_gets_one_bare_interim_line"),),
     7: (wire("f07_soap_1_1_is_answered_the_same_way_each_time"),),
     8: (
@@ -132,9 +137,9 @@ REPORTS: Mapping[int, tuple[str, ...] | Later] = {
     62: (wire("f62_related_documents_without_types"),),
     63: (wire("f63_semicolons_between_patients"),),
     64: (f"{HOSTILE}::test_wildcards_belong_to_the_author_pattern_only",),
-    65: UPDATE,
+    65: VERSIONS,
     66: (wire("f66_patient_and_status_are_enough"),),
-    67: UPDATE,
+    67: VERSIONS,
     68: (
         wire("f68_nothing_found_is_a_success"),
         f"{TESTER}::test_a_failure_with_nothing_but_warnings_is_a_finding",
@@ -144,12 +149,15 @@ REPORTS: Mapping[int, tuple[str, ...] | Later] = {
     71: (wire("f71_errors_of_parameters_have_their_codes"),),
     72: (f"{TESTER}::test_an_on_demand_entry_needs_neither_hash_nor_size_nor_creation_time",),
     73: (wire("f73_a_reference_search_under_the_wrong_id"),),
-    74: UPDATE,
-    75: UPDATE,
-    76: (wire("f76_an_answer_holds_lid_and_version"),),
+    74: (f"{UPDATE}::test_relationships_name_the_latest_version",),
+    75: (f"{UPDATE_RULES}::test_f75_the_text_says_that_the_logical_id_is_missing",),
+    76: (
+        wire("f76_an_answer_holds_lid_and_version"),
+        f"{UPDATE}::test_f76_an_update_is_made_of_a_query_answer_alone",
+    ),
     77: (wire("f77_a_deprecated_entry_keeps_its_identifier"),),
     78: REMOVAL,
-    79: UPDATE,
+    79: (f"{UPDATE}::test_f79_of_three_versions_the_last_is_approved",),
     80: (wire("f70_f80_both_statuses_and_a_second_replacement"),),
     81: (
         wire("f81_the_answer_to_a_provide_has_one_part"),

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from database import Database
+from ebrim.rs import write_submit_objects_request
 from tests import samples as s
 from tests.registry_side import Side
 from tests.update_side import (
@@ -169,9 +170,12 @@ def test_the_id_of_a_new_version_is_new(side: Side) -> None:
     assert "already in use" in answer.text
 
 
-def test_f75_the_text_says_that_the_logical_id_is_missing(side: Side) -> None:
-    stored = register(side)
-    answer = send_update(side, update_of(version_of(stored, logical_id=None)))
+@pytest.mark.parametrize("lid", [None, ""])
+def test_f75_the_text_says_that_the_logical_id_is_missing(side: Side, lid: str | None) -> None:
+    made = s.objects(update_of(version_of(register(side), logical_id=lid)))
+    assert (b'lid=""' in write_submit_objects_request(made)) == (lid == "")
+    answer = send_update(side, made)
+    assert answer.codes == ["XDSInvalidRequestException"]
     assert "lid is missing" in answer.text
 
 
