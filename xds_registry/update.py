@@ -67,15 +67,17 @@ class Plan:
     """What an update does. Empty `findings` of severity Error mean: carry it out. Ids are bare.
 
     `replaced`: by id of a previous version, which becomes Deprecated, that of the new one. `created`: by id, the status of a
-    new version. `changed`: by id, the new status of a stored entry. `memberships` and `links`: associations to add, the
-    latter copies of the stored ones with other ends. `touched`: folders whose lastUpdateTime becomes the time of this
-    update, as (id, patient).
+    new version. `changed`: by id, the new status of a stored entry. `ended`: by logical id, the final status that all
+    versions take: what is deleted is not found again as an older version.
+    `memberships` and `links`: associations to add, the latter copies of the stored ones with other ends. `touched`: folders
+    whose lastUpdateTime becomes the time of this update, as (id, patient).
     """
 
     findings: tuple[Finding, ...] = ()
     replaced: Mapping[str, str] = field(default_factory=dict)
     created: Mapping[str, int] = field(default_factory=dict)
     changed: Mapping[str, int] = field(default_factory=dict)
+    ended: Mapping[str, int] = field(default_factory=dict)
     memberships: tuple[Membership, ...] = ()
     links: tuple[StoredLink, ...] = ()
     touched: tuple[tuple[str, str], ...] = ()
@@ -141,10 +143,17 @@ def plan(submission: Submission, asked: Operations, facts: UpdateFacts, profile:
         draft.replaced,
         draft.created,
         draft.changed,
+        _ended(asked, facts, profile, draft),
         tuple(Membership(link.source, link.target) for link in memberships),
         tuple(link for link in added if link.type != MEMBERSHIP),
         tuple(dict.fromkeys((link.source, facts.ends[link.source].patient) for link in memberships)),
     )
+
+
+def _ended(asked: Operations, facts: UpdateFacts, profile: Profile, draft: _Draft) -> dict[str, int]:
+    statuses = {new.lid: draft.created[new.id] for new in asked.versions if new.id in draft.created}
+    statuses |= {facts.named[entry].lid: status for entry, status in draft.changed.items()}
+    return {lid: status for lid, status in statuses.items() if profile.is_final(STATUS_URN[status])}
 
 
 def _check_versions(

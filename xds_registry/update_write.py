@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, select, update
 
 from ebrim import model as rim
 from xds_metadata.from_ebrim import from_ebrim
@@ -107,8 +107,18 @@ def carry_out(
     write.insert_rows(connection, submission, rows, retry)
     for entry_id, status in plan.changed.items():
         write.set_status(connection, entry_id, facts.named[entry_id].patient, status)
+    for lid, status in plan.ended.items():
+        _end(connection, lid, status)
     write.touch_folders(connection, plan.touched, now)
     masks.refresh(connection, _documents(assigned, facts))
+
+
+def _end(connection: Connection, lid: str, status: int) -> None:
+    """Give every version of a logical object a status."""
+    e, v = t.entry.c, t.object_version.c
+    every = select(e.id, e.patient).select_from(t.entry.join(t.object_version, v.id == e.id)).where(v.lid == lid)
+    for entry_id, patient in connection.execute(every).all():
+        write.set_status(connection, entry_id, patient, status)
 
 
 def _with_statuses(rows: Rows, plan: Plan) -> Rows:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from database import Database
 from tests import samples as s
@@ -27,6 +27,7 @@ from xds_metadata import associations as types
 from xds_metadata.model import APPROVED, ARCHIVED, DELETED, DEPRECATED
 from xds_metadata.profile import DMP
 from xds_registry import tables as t
+from xds_registry import withdrawal
 from xds_registry.integrity import check_registry
 from xds_registry.maintenance import reindex
 
@@ -142,9 +143,18 @@ def test_archived_and_deleted_are_statuses_of_the_dmp(database: Database) -> Non
     assert versions(side, first) == [("1", "Deprecated", first.id), ("2", "Archived", second.id)]
     accept_update(side, status_update(second.id, ARCHIVED, APPROVED))
     accept_update(side, status_update(second.id, APPROVED, DELETED))
-    assert _found(side, DELETED) == (second.id,)
-    assert _found(side, APPROVED, ARCHIVED) == ()
-    assert _found(side, DELETED, DEPRECATED) == (first.id, second.id)
+    assert _found(side, DELETED) == (first.id, second.id)  # an older version would give away what was deleted
+    assert _found(side, APPROVED, ARCHIVED, DEPRECATED) == ()
+
+
+def test_a_new_version_that_is_deleted_at_once_takes_the_older_ones_with_it(database: Database) -> None:
+    side = Side(database, profile=DMP)
+    first, owner = register(side), s.submission_set()
+    bystander = register(side, unique_id=first.unique_id, hash=first.entry.hash)
+    entry = version_of(first)
+    accept_update(side, update_of(entry, links=(status_link(owner, entry.entry_uuid, APPROVED, DELETED),), owner=owner))
+    assert set(_found(side, DELETED)) == {first.id, entry.entry_uuid}
+    assert _found(side, APPROVED, DEPRECATED) == (bystander.id,)
 
 
 def _found(side: Side, *wanted: str) -> tuple[str, ...]:
@@ -206,6 +216,22 @@ def test_the_store_is_whole_after_updates_and_reindex_restores_what_versions_nee
 def _version_rows(side: Side) -> set[tuple[object, ...]]:
     with side.database.read() as connection:
         return {tuple(row) for row in connection.execute(select(t.object_version))}
+
+
+def test_a_version_that_is_purged_leaves_the_one_before_as_the_latest(side: Side) -> None:
+    first = register(side)
+    second = updated(side, first)
+
+    def taken_back(connection: Connection) -> None:
+        deposit = withdrawal.find_deposit(connection, second.id)
+        withdrawal.withdraw(connection, deposit)
+        withdrawal.purge(connection, deposit)
+
+    side.database.write(taken_back)
+    assert list(check_registry(side.database)) == []
+    assert versions(side, first) == [("1", "Deprecated", first.id)]
+    third = updated(side, first)
+    assert versions(side, first)[1:] == [("2", "Deprecated", third.id)]
 
 
 def test_a_failure_changes_nothing(side: Side) -> None:

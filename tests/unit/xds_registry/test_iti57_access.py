@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from lxml import etree
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from access_control.decision import Decision
 from access_control.policy import Action, Change, EntryFacts
@@ -37,6 +38,7 @@ from xds_metadata.model import APPROVED, DEPRECATED
 from xds_metadata.patients import key_of_text, patient_column
 from xds_metadata.profile import DMP, IHE
 from xds_registry import iti57
+from xds_registry.update_facts import Contents, UpdateFacts, load_contents
 from xmlsafe import parse
 from xmlsafe.namespaces import RIM
 
@@ -282,6 +284,44 @@ def test_an_addendum_that_comes_between_is_carried_over_or_refused(side: Side) -
             ([], [addendum.entry_uuid]),
             (["XDSRegistryDeprecatedDocumentError"], []),
         )
+
+
+def after_reading(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], None]) -> None:
+    """Do something once, between what an update reads and its transaction."""
+    waiting = [meanwhile]
+
+    def load(connection: Connection, facts: UpdateFacts) -> Contents:
+        found = load_contents(connection, facts)
+        while waiting:
+            waiting.pop()()
+        return found
+
+    monkeypatch.setattr(iti57, "load_contents", load)
+
+
+def test_an_addendum_after_the_leaves_were_read_is_carried_over(side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored, addendum = register(side), s.entry(entry_uuid=s.new_uuid())
+    late = s.submission(addendum, links=[s.link(types.APND, addendum.entry_uuid, stored.id)])
+    after_reading(monkeypatch, lambda: side.accept(late))
+    new = updated(side, stored)
+    assert addendum.entry_uuid in {a.source for a in side.associations(new.id)}
+
+
+def test_another_version_after_the_leaves_were_read_is_a_version_error(side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = register(side)
+    late = update_of(version_of(stored, title="Late"))
+    after_reading(monkeypatch, lambda: accept_update(side, late))
+    answer = send_update(side, update_of(version_of(stored)))
+    assert answer.codes == ["XDSMetadataVersionError"]
+    assert statuses(side, stored) == ["Deprecated", "Approved"]
+
+
+def test_an_update_that_never_comes_to_rest_is_busy(side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = register(side)
+    monkeypatch.setattr(iti57, "load_contents", lambda _connection, _facts: Contents())
+    answer = send_update(side, update_of(version_of(stored)))
+    assert answer.codes == ["XDSRegistryBusy"]
+    assert statuses(side, stored) == ["Approved"]
 
 
 def without_parents(body: etree._Element) -> etree._Element:
