@@ -31,6 +31,9 @@ AsgiApp = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 Pages = Callable[[str, str, str], tuple[int, str, bytes] | None]
 """Answers GET: path, query and Host header to (status, content type, bytes), or None. In the event loop: must not block."""
 
+ENDPOINTS = ("/registry", "/repository")
+"""Where both actors are; the one that an instance does not have answers with a fault."""
+
 _SIMPLE = frozenset({"application/soap+xml", "text/xml"})
 _NO_STORE = (b"cache-control", b"no-store")
 
@@ -64,7 +67,7 @@ def create_app(
     limits: BodyLimits,
     pool: Executor,
     *,
-    paths: Collection[str] = ("/registry", "/repository"),
+    paths: Collection[str] = ENDPOINTS,
     observe: Callable[[RequestRecord], None] | None = None,
 ) -> AsgiApp:
     """The application of one process.

@@ -16,6 +16,7 @@ from liasse.commands.config import config
 from liasse.commands.doctor import doctor
 from liasse.commands.init import init, migrate
 from liasse.commands.mount import mount
+from liasse.commands.record import app as record
 from liasse.commands.serve import serve
 from liasse.commands.upkeep import mount_upkeep
 
@@ -33,6 +34,7 @@ app.command()(doctor)
 app.add_typer(config, name="config")
 mount(app)
 mount_upkeep(app)
+app.add_typer(record, name="record")
 app.add_typer(conformance, name="conformance")
 app.add_typer(audit, name="audit")
 

@@ -8,6 +8,7 @@ PACKAGES = (
     "cda",
     "conformance",
     "database",
+    "dmp",
     "ebrim",
     "journal",
     "liasse",

@@ -14,7 +14,7 @@ from database.handle import Database
 from database.schema import check_schema
 from journal.assertions import KeptAssertions
 from journal.rows import Record
-from liasse.app import AsgiApp, RequestRecord, create_app
+from liasse.app import ENDPOINTS, AsgiApp, RequestRecord, create_app
 from liasse.audit_trail import AuditedRegistry, audit_trail
 from liasse.authentication import Asked, Authentication, FaultJournal
 from liasse.local_registry import LocalRegistry
@@ -252,5 +252,5 @@ def build_app(
     )
     pages: Pages = SitePages(settings, status, actors.transactions())
     pool = pool or MessageThreads(settings.server.threads, thread_should_end)
-    paths = ready.profile.paths(t.endpoint for t in actors.transactions())
+    paths = ready.profile.paths({*ENDPOINTS, *(t.endpoint for t in actors.transactions())})
     return create_app(soap_server(actors, ready), _Stages(actors.store), pages, body, pool, paths=paths, observe=observe)

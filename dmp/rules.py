@@ -1,0 +1,132 @@
+"""The rules by their ids: what each says, where it comes from, what a refusal by it is sent with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from access_control.decision import Decision
+
+RIGHTS: Final = "DMPAccessDeniedByRightsService"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`text` is one sentence in words; `code` the fault subcode of a refusal, empty for a rule that only permits."""
+
+    id: str
+    text: str
+    source: str
+    code: str = ""
+
+
+RULES: Final = {
+    rule.id: rule
+    for rule in (
+        Rule(
+            "dmp-caller",
+            "A caller who did not prove who he is, or whose profession is unknown, has no right.",
+            "PDT-INF-526",
+            RIGHTS,
+        ),
+        Rule(
+            "dmp-patient",
+            "The record concerned is that of the patient whom the caller's assertion names; it names one, "
+            "and the message names no other.",
+            "PDT-INF-526; VIHF, resource-id",
+            RIGHTS,
+        ),
+        Rule(
+            "dmp-transaction",
+            "Documents enter the record with ITI-41, through the repository.",
+            "PDT-INF-526, TD2.1",
+            RIGHTS,
+        ),
+        Rule(
+            "dmp-right",
+            "The table of functional rights opens the transaction to the caller's card, role and access mode.",
+            "PDT-INF-526; PDT-INF-606",
+            RIGHTS,
+        ),
+        Rule("dmp-record-missing", "The patient has a record.", "R.1111-27 and after", "DMPNotFound"),
+        Rule("dmp-record-closed", "A closed record is neither read nor fed.", "R.1111-34", "DMPNotFound"),
+        Rule(
+            "dmp-blocked",
+            "A professional whom the patient blocked may deposit and do nothing else.",
+            "PDT-INF-526; L.1111-19",
+            "DMPPatientBlocked",
+        ),
+        Rule(
+            "dmp-authorisation",
+            "In normal mode reading, lists and changes need a valid authorisation of the patient.",
+            "L.1111-17; PDT-INF-526, TD0.3",
+            "DMPAuthorizationMissing",
+        ),
+        Rule(
+            "dmp-authorisation-expired",
+            "An authorisation ends after its length and is declared again.",
+            "EX_0.3-1020",
+            "DMPAuthorizationExpired",
+        ),
+        Rule(
+            "dmp-emergency-opposed",
+            "An emergency mode that the patient opposes is closed.",
+            "L.1111-17; PDT-INF-526",
+            "DMPEmergencyOpposed",
+        ),
+        Rule("dmp-emergency-reason", "Who breaks the glass says why.", "L.1111-17; EX_0.3-1050", RIGHTS),
+        Rule(
+            "dmp-secret",
+            "In a secret connection of a minor only documents hidden from the representatives are deposited.",
+            "L.1111-5; R.1111-6",
+            RIGHTS,
+        ),
+        Rule(
+            "dmp-cumulation",
+            "A document is not hidden from the patient and masked to professionals at once, unless the settings allow it.",
+            "parameter cumul-invisible_patient-masque_ps",
+            RIGHTS,
+        ),
+        Rule(
+            "dmp-replace",
+            "A document is replaced by its author, or by the structure that deposited it.",
+            "PDT-INF-526, note 9",
+            RIGHTS,
+        ),
+        Rule(
+            "dmp-change",
+            "Nothing but visibility and status is changed by an update of metadata.",
+            "PDT-INF-526, TD3.3",
+            RIGHTS,
+        ),
+        Rule(
+            "dmp-irreversible",
+            "What was made visible to the patient or to the representatives stays visible.",
+            "PDT-INF-526, TD3.3b",
+            RIGHTS,
+        ),
+        Rule(
+            "dmp-own",
+            "This change is for the author, or for the structure of the document.",
+            "PDT-INF-526, notes 8 and 9",
+            RIGHTS,
+        ),
+        Rule(
+            "dmp-of-patient",
+            "A document of the patient is archived, unarchived and deleted by the patient or by his attending doctor.",
+            "PDT-INF-526, note (*)",
+            RIGHTS,
+        ),
+        Rule("dmp-allowed", "Every rule before was met.", "PDT-INF-526"),
+    )
+}
+
+
+def allow() -> Decision:
+    """Nothing speaks against it."""
+    return Decision(allowed=True, rule="dmp-allowed")
+
+
+def refuse(rule: str) -> Decision:
+    """The decision of a rule that is not met."""
+    return Decision(allowed=False, rule=rule, code=RULES[rule].code)
