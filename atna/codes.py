@@ -13,6 +13,8 @@ DCM: Final = "DCM"
 IHE: Final = "IHE Transactions"
 RFC_3881: Final = "RFC-3881"
 XDS_METADATA: Final = "IHE XDS Metadata"
+DMP: Final = "DMP Transactions"
+"""Ours: the DMP names no code system for its own transactions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,10 @@ def _ihe(number: str, title: str) -> Code:
     return Code(number, IHE, title)
 
 
+def _dmp(number: str, title: str) -> Code:
+    return Code(number, DMP, title)
+
+
 _REGISTER: Final = _ihe("ITI-42", "Register Document Set-b")
 _FEED: Final = _ihe("ITI-8", "Patient Identity Feed")
 
@@ -65,6 +71,9 @@ EVENTS: Final[Mapping[str, EventLine]] = {
     "ITI-42": EventLine(IMPORT, "C", _REGISTER, "destination"),
     "ITI-42 repository": EventLine(EXPORT, "R", _REGISTER, "source", we_ask=True),
     "ITI-43": EventLine(EXPORT, "R", _ihe("ITI-43", "Retrieve Document Set"), "source"),
+    "ITI-57": EventLine(IMPORT, "U", _ihe("ITI-57", "Update Document Set"), "destination"),
+    "TD0.3": EventLine(PATIENT_RECORD, "U", _dmp("TD0.3", "Authorisation on a record"), "destination"),
+    "TD1.6": EventLine(PATIENT_RECORD, "R", _dmp("TD1.6", "Authorised and blocked professionals"), "source"),
     "ITI-8": EventLine(PATIENT_RECORD, "C", _FEED, "destination"),
     "ITI-8 update": EventLine(PATIENT_RECORD, "U", _FEED, "destination"),
     "start": EventLine(APPLICATION_ACTIVITY, "E", Code("110120", DCM, "Application Start"), "alone"),

@@ -55,6 +55,11 @@ class DmpPolicy:
         self._views = views
         self._settings = settings
 
+    @property
+    def settings(self) -> DmpSettings:
+        """The choices that the rules leave open."""
+        return self._settings
+
     def may(self, ctx: RequestContext, action: Action, target: Target) -> Decision:
         """The first rule that speaks against it, or that none does."""
         situation = self.situation(ctx)
@@ -138,6 +143,8 @@ class DmpPolicy:
         added, removed = set(change.added), set(change.removed)
         if change.other or not (added | removed) <= set(RESTRICTIVE):
             yield "dmp-change"
+        elif not added | removed:
+            yield from gate(situation, "mask")
         if added & _HIDDEN:
             yield "dmp-irreversible"
         if MASKED in added:

@@ -44,8 +44,11 @@ log = structlog.get_logger()
 ENDPOINTS: Final[Mapping[str, str]] = {
     "ITI-18": "/registry",
     "ITI-42": "/registry",
+    "ITI-57": "/registry",
     "ITI-41": "/repository",
     "ITI-43": "/repository",
+    "TD0.3": "/habilitations",
+    "TD1.6": "/habilitations",
 }
 """The transactions that have events, with the path of their service."""
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-TRANSACTIONS = ("ITI-8", "ITI-18", "ITI-41", "ITI-42", "ITI-43", "none")
+TRANSACTIONS = ("ITI-8", "ITI-18", "ITI-41", "ITI-42", "ITI-43", "ITI-57", "TD0.3", "TD1.6", "none")
 OUTCOMES = ("success", "partial", "warning", "failure", "fault", "http")
 CUTS = ("handshake", "header-timeout", "header-size", "body-idle", "slow", "answer-idle", "connections")
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

@@ -13,12 +13,12 @@ from urllib.parse import parse_qs
 
 from liasse.settings import Settings
 from liasse.status import Status
-from schemas.wsdl import REGISTRY, REPOSITORY, render, schema_file
+from schemas.wsdl import HABILITATIONS, REGISTRY, REPOSITORY, render, schema_file
 from soap.transaction import Transaction
 from xds_metadata.profile import PROFILES
 
 _HTML, _TEXT, _XML = "text/html; charset=utf-8", "text/plain; charset=utf-8", "text/xml; charset=utf-8"
-_SERVICES = {"/registry": REGISTRY, "/repository": REPOSITORY}
+_SERVICES = {"/registry": REGISTRY, "/repository": REPOSITORY, "/habilitations": HABILITATIONS}
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(:[0-9]{1,5})?")
 Page = tuple[int, str, bytes]
 
@@ -41,6 +41,7 @@ class SitePages:
         self._settings = settings
         self._status = status
         self._transactions = tuple(transactions)
+        self._actions = {f"{t.request_actions[0]}Response": t.response_action for t in transactions}
 
     def __call__(self, path: str, query: str, host: str = "") -> Page | None:
         """The page, or None."""
@@ -55,7 +56,7 @@ class SitePages:
             return None
         parameters = parse_qs(query, keep_blank_values=True, max_num_fields=5)
         if query.lower() == "wsdl":
-            return 200, _XML, render(service, base + path)
+            return 200, _XML, render(service, base + path, self._actions)
         if "xsd" in parameters:
             data = schema_file(parameters["xsd"][0])
             return (404, _TEXT, b"no such schema\n") if data is None else (200, _XML, data)

@@ -18,6 +18,7 @@ from liasse.app import ENDPOINTS, AsgiApp, RequestRecord, create_app
 from liasse.audit_trail import AuditedRegistry, audit_trail
 from liasse.authentication import Asked, Authentication, FaultJournal
 from liasse.local_registry import LocalRegistry
+from liasse.national import NATIONAL_ASKED, national_transactions
 from liasse.pages import Pages, SitePages
 from liasse.reception import BodyLimits
 from liasse.recording import Recorder
@@ -31,7 +32,7 @@ from soap.transaction import StagedPart, Transaction
 from soap.transport import Server
 from xds_metadata.codes import CodeSets, load_codes
 from xds_metadata.profile import PROFILES, Profile
-from xds_registry import iti18, iti42
+from xds_registry import iti18, iti42, iti57
 from xds_registry.actor import Registry, RegistrySettings
 from xds_registry.select import Selector
 from xds_repository import iti41, iti43
@@ -66,13 +67,14 @@ class Actors:
     repository: Repository
     trust: LiveTrust
     record: Record
+    national: tuple[Transaction, ...] = ()
+    """What the access policy brings beside the transactions of IHE."""
 
     def transactions(self) -> tuple[Transaction, ...]:
         """Every transaction served. A registry behind a URL is not served here."""
-        registry = (
-            () if self.settings.repository.registry else (iti42.transaction(self.registry), iti18.transaction(self.registry))
-        )
-        return (*registry, iti41.transaction(self.repository), iti43.transaction(self.repository))
+        here = not self.settings.repository.registry
+        registry = tuple(each.transaction(self.registry) for each in (iti42, iti18, iti57)) if here else ()
+        return (*registry, iti41.transaction(self.repository), iti43.transaction(self.repository), *self.national)
 
     def close(self) -> None:
         """Give everything back."""
@@ -163,7 +165,8 @@ def open_actors(
         record=record,
     )
     trust = LiveTrust(settings, ready.authorities, database, clock)
-    return Actors(settings, database, store, registry, repository, trust, record)
+    national = () if settings.repository.registry else national_transactions(policy, registry)
+    return Actors(settings, database, store, registry, repository, trust, record, national)
 
 
 def _message_ids_kept(settings: Settings) -> int:
@@ -227,8 +230,10 @@ def _asked(repository: Repository) -> Asked:
     return {
         "ITI-18": lambda call: [iti18.asked(call)],
         "ITI-42": lambda call: [iti42.asked(call)],
+        "ITI-57": lambda call: [iti57.asked(call)],
         "ITI-41": lambda call: [iti41.asked(call)],
         "ITI-43": lambda call: iti43.asked(repository, call),
+        **NATIONAL_ASKED,
     }
 
 

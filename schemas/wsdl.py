@@ -9,14 +9,21 @@ Source: WSDL 1.1; WS-Addressing 1.0 WSDL Binding; IHE ITI TF-2 appendix V and W 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Final
 from xml.sax.saxutils import quoteattr
 
 REGISTRY: Final = "registry"
 REPOSITORY: Final = "repository"
+HABILITATIONS: Final = "habilitations"
 
-_WSDLS: Final = {REGISTRY: "wsdl/registry.wsdl", REPOSITORY: "wsdl/repository.wsdl"}
+_WSDLS: Final = {
+    REGISTRY: "wsdl/registry.wsdl",
+    REPOSITORY: "wsdl/repository.wsdl",
+    HABILITATIONS: "wsdl/habilitations.wsdl",
+}
 _SCHEMAS: Final = {
     "rim.xsd": "wsdl/rim.xsd",
     "rs.xsd": "ebrim/rs.xsd",
@@ -24,14 +31,21 @@ _SCHEMAS: Final = {
     "query.xsd": "ebrim/query.xsd",
     "xdsb.xsd": "ihe/xdsb.xsd",
     "xml.xsd": "soap/xml.xsd",
+    "habilitations.xsd": "dmp/habilitations.xsd",
 }
 _ADDRESS: Final = b'location="urn:address"'
 _LOCATION = re.compile(rb'schemaLocation="(?:[^"]*/)?([^"/]+)"')
 
 
-def render(service: str, address: str) -> bytes:
-    """The WSDL of `service` (REGISTRY or REPOSITORY) with `address` as its endpoint. Raises KeyError for another service."""
-    return _wsdl(service, address, b"?xsd=")
+def render(service: str, address: str, actions: Mapping[str, str] = MappingProxyType({})) -> bytes:
+    """The WSDL of `service` (REGISTRY, REPOSITORY or HABILITATIONS) with `address` as its endpoint.
+
+    `actions`: what a profile says instead of an action of IHE. Raises KeyError for another service.
+    """
+    text = _wsdl(service, address, b"?xsd=")
+    for published, ours in actions.items():
+        text = text.replace(f'wsaw:Action="{published}"'.encode(), f'wsaw:Action="{ours}"'.encode())
+    return text
 
 
 def schema_file(name: str) -> bytes | None:

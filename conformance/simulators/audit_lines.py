@@ -1,6 +1,7 @@
 """What IHE wants in the audit message of each transaction, as data.
 
-Source: IHE ITI TF-2, Security Audit Considerations of the transactions named; DICOM PS3.15 A.5.3 for the others.
+Source: IHE ITI TF-2, Security Audit Considerations of the transactions named; DICOM PS3.15 A.5.3 for the others. For those
+of the DMP nothing is published: they are judged as accesses to a patient record.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ LINES: Final[Mapping[str, Line]] = {
     "ITI-62": Line(_DELETED),
     "ITI-86": Line(_DELETED),
     "ITI-92": Line(_UPDATED, objects=("patient", "set")),
+    "TD0.3": Line(_PATIENT, objects=("patient",)),
+    "TD1.6": Line((("110110", "R"),), service=SOURCE_ROLE, objects=("patient",)),
 }
 
 ACTIVITIES: Final[Mapping[str, tuple[str, str]]] = {

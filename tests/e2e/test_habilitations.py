@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -18,11 +17,7 @@ from access_control.subject import Coded, Subject
 from database.tables import now_micros
 from dmp import records
 from dmp.ins import TEST
-from dmp.policy import DmpPolicy
 from dmp.record import By, Party, Record
-from dmp.record_views import StoredViews
-from dmp.settings import DmpSettings
-from dmp.transactions import Host, transactions
 from journal.tables import journal_row
 from liasse.caller import security_header
 from liasse.settings_file import load_settings
@@ -30,15 +25,13 @@ from liasse.storage import init_storage
 from liasse.trust import fetch_lists
 from liasse.wiring import Actors, open_actors, prepare, soap_server, wall_clock
 from pki.testca import Card, TestPki
-from schemas.paths import HABILITATIONS, schema_files
-from soap.transaction import Incoming, Reply, Transaction
+from soap.transaction import Incoming, Reply
 from soap.transport import Server
 from tests.e2e import wire
 from tests.e2e.server import to_toml
 from tests.shared_data import shared
 from xds_metadata.datatypes import PatientKey
 from xmlsafe import parse
-from xmlsafe.schema import Schema
 from xua.cards import Told, vihf_of
 
 NS = "urn:si-dmp-habilitations"
@@ -50,23 +43,6 @@ ADD = f'<setAuthorization xmlns="{NS}"><action>AJOUT</action></setAuthorization>
 ATTENDING = ADD.replace("</action>", "</action><role>MEDECIN_TRAITANT</role>")
 REMOVE = ADD.replace("AJOUT", "SUPPRESSION")
 ALL = f'<listAuthorizationByPatient xmlns="{NS}"><mode>TOUTE</mode></listAuthorizationByPatient>'
-
-
-@dataclass(frozen=True)
-class WithHabilitations(Actors):
-    """The actors of a server with the two transactions."""
-
-    @cached_property
-    def _more(self) -> tuple[Transaction, ...]:
-        settings, schema = DmpSettings(), Schema(schema_files(HABILITATIONS))
-        policy = DmpPolicy(StoredViews(self.database, settings), settings)
-        return transactions(Host(self.database, policy, settings, schema, self.registry.clock, self.record))
-
-    def transactions(self) -> tuple[Transaction, ...]:
-        """All of them, once each."""
-        served = super().transactions()
-        numbers = {each.number for each in served}
-        return (*served, *(each for each in self._more if each.number not in numbers))
 
 
 @dataclass
@@ -112,7 +88,7 @@ def domain(tmp_path: Path) -> Iterator[Domain]:
     config = tmp_path / "config.toml"
     tables = {
         "profile": "dmp",
-        "access": {"policy": "open"},
+        "access": {"policy": "dmp"},
         "tls": {"client_ca": [pki.authorities], "crl": list(pki.crls)},
         "server": {"unix_socket": tmp_path / "http.sock"},
         "assertions": {"required": True, "kinds": ["vihf"], "anchors": [pki.authorities]},
@@ -121,8 +97,7 @@ def domain(tmp_path: Path) -> Iterator[Domain]:
     settings = load_settings(config)
     init_storage(settings)
     ready = prepare(settings)
-    opened = open_actors(ready, wall_clock)
-    actors = WithHabilitations(**{name: getattr(opened, name) for name in opened.__dataclass_fields__})
+    actors = open_actors(ready, wall_clock)
     fetch_lists(settings, ready.authorities, actors.database, wall_clock)
     assert actors.trust.refresh()
     by = By(Subject("os-user:test", proof_level="local"), now_micros())

@@ -87,9 +87,8 @@ def serve(directory: Path, profile: str, codes: str = "any") -> Iterator[Served]
     init_storage(loaded)
     ready = ready_for(loaded)
     actors, started = open_actors(ready), threading.Event()
-    every = {each.number: each for each in (*actors.transactions(), iti57.transaction(actors.registry))}
-    paths = ready.profile.paths(each.endpoint for each in every.values())
-    soap = Server(every.values(), paths, tolerances=ready.profile.wire)
+    paths = ready.profile.paths(each.endpoint for each in actors.transactions())
+    soap = Server(actors.transactions(), paths, tolerances=ready.profile.wire)
     (directory / "staged").mkdir()
     with contextlib.closing(actors), ThreadPoolExecutor(2) as pool, socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setblocking(False)

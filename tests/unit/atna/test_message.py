@@ -13,12 +13,20 @@ from atna.syslog import syslog_message
 from conformance.simulators.audit_checks import Audit, judge
 from tests.audit_side import AT, GET_ALL, ORIGIN, PATIENT, PERSON, REGISTRY, query_event, retrieve_event, submit_event
 
+HABILITATIONS = "https://dmp.example/habilitations"
 ONE_OF_EACH = {
     "ITI-18": query_event(),
     "ITI-41": submit_event("ITI-41"),
     "ITI-42": submit_event("ITI-42", endpoint=REGISTRY),
     "ITI-42 repository": submit_event("ITI-42 repository", endpoint="https://registry.example:8443/registry"),
     "ITI-43": retrieve_event(),
+    "ITI-57": submit_event("ITI-57", endpoint=REGISTRY),
+    "TD0.3": AuditEvent(
+        "TD0.3", AT, endpoint="https://dmp.example/habilitations", peer="192.0.2.7", user=PERSON, patients=(PATIENT,)
+    ),
+    "TD1.6": AuditEvent(
+        "TD1.6", AT, endpoint="https://dmp.example/habilitations", peer="192.0.2.7", user=PERSON, patients=(PATIENT,)
+    ),
     "ITI-8": AuditEvent(
         "ITI-8", AT, endpoint="HOSP|REG", caller="HOSP|HIS", peer="192.0.2.7", objects=(fed_patient(PATIENT, "42"),)
     ),

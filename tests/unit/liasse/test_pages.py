@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,15 @@ def pages(tmp_path: Path, profile: str = "ihe", **server: object) -> SitePages:
     given = {"profile": profile, "storage": {"directory": tmp_path}, "server": {"port": 8080, **server}}
     settings = Settings.model_validate(given)
     return SitePages(settings, Status(1), [TRANSACTION])
+
+
+def test_the_wsdl_names_the_actions_that_are_answered(tmp_path: Path) -> None:
+    action = "urn:ihe:iti:2010:UpdateDocumentSet"
+    update = replace(TRANSACTION, request_actions=(action,), response_action=f"{action}-Response")
+    settings = Settings.model_validate({"storage": {"directory": tmp_path}})
+    page = SitePages(settings, Status(1), [update])("/registry", "wsdl", "h.example")
+    assert page is not None
+    assert f'"{action}-Response"'.encode() in page[2]
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def reply(client: Any, operation: str, body: str) -> Any:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("wsdl")
-    for service in (wsdl.REGISTRY, wsdl.REPOSITORY):
+    for service in (wsdl.REGISTRY, wsdl.REPOSITORY, wsdl.HABILITATIONS):
         for name, content in wsdl.bundle(service, "http://127.0.0.1:9/x").items():
             (path / name).write_bytes(content)
     return path
@@ -164,6 +164,26 @@ def test_zeep_reads_a_retrieved_document(folder: Path) -> None:
     answer = reply(client, RETRIEVE_OPERATION, body)
     assert answer.DocumentResponse[0].Document == b"ABCD"
     assert answer.RegistryResponse.RegistryErrorList.RegistryError[0].errorCode == "E"
+
+
+def test_zeep_asks_for_an_authorisation_and_a_list(folder: Path) -> None:
+    client = client_of(str(folder / "habilitations.wsdl"))
+    sent = client.create_message(client.service, "setAuthorization", action="AJOUT", role="MEDECIN_TRAITANT")
+    assert sent.findtext(".//{*}setAuthorization/{*}role") == "MEDECIN_TRAITANT"
+    answer = reply(
+        client,
+        "listAuthorizationByPatient",
+        '<h:listAuthorizationByPatientResponse xmlns:h="urn:si-dmp-habilitations"><h:output><h:listOfAuthorizationByPatient>'
+        "<h:nationalId>899700000001</h:nationalId><h:mode>ACTIVE</h:mode></h:listOfAuthorizationByPatient>"
+        "<h:status>DMPOk</h:status><h:context/></h:output></h:listAuthorizationByPatientResponse>",
+    )
+    assert (answer.status, answer.listOfAuthorizationByPatient[0].nationalId) == ("DMPOk", "899700000001")
+
+
+def test_a_profile_may_answer_under_its_own_action() -> None:
+    published, ours = "urn:ihe:iti:2010:UpdateDocumentSetResponse", "urn:ihe:iti:2010:UpdateDocumentSet-Response"
+    text = wsdl.render(wsdl.REGISTRY, "http://h.example/registry", {published: ours})
+    assert (text.count(ours.encode()), text.count(published.encode())) == (1, 0)
 
 
 def test_handmade_messages_are_accepted_by_both_views(client_view: Schema) -> None:
