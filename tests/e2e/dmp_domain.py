@@ -9,6 +9,7 @@ import contextlib
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -158,8 +159,8 @@ class DmpDomain:
     def authorise(self, key: PatientKey, *speakers: Speaker) -> None:
         """The patient authorises."""
         length = authorisation_length(self.settings)
-        for each in speakers:
-            self.act(lambda c, party=each.party: records.authorise(c, key, party, self.by(), length))
+        for party in (each.party for each in speakers):
+            self.act(partial(records.authorise, patient=key, party=party, by=self.by(), length=length))
 
     def attend(self, key: PatientKey, speaker: Speaker) -> None:
         """The patient chooses an attending doctor."""
@@ -196,15 +197,19 @@ class DmpDomain:
         """ITI-18."""
         return self.send(speaker, wire.query(name, *parameters, leaves=leaves))
 
-    def find(self, speaker: Speaker, key: PatientKey, *statuses: str) -> set[str]:
-        """The uniqueIds that FindDocuments gives."""
+    def ask_documents(self, speaker: Speaker, key: PatientKey, *statuses: str) -> wire.Seen:
+        """FindDocuments of a record, of approved entries unless other statuses are given."""
         wanted = "(" + ",".join(f"'{each}'" for each in statuses or (APPROVED,)) + ")"
-        seen = self.ask(
+        return self.ask(
             speaker.about(key),
             "FindDocuments",
             ("$XDSDocumentEntryPatientId", f"'{cx(key)}'"),
             ("$XDSDocumentEntryStatus", wanted),
         )
+
+    def find(self, speaker: Speaker, key: PatientKey, *statuses: str) -> set[str]:
+        """The uniqueIds that FindDocuments gives."""
+        seen = self.ask_documents(speaker, key, *statuses)
         assert seen.verdict == "Success", (seen.verdict, seen.text)
         return {each.value("uniqueId") or "" for each in seen.answer.of_kind("document")}
 
