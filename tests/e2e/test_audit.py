@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -186,7 +187,7 @@ def metrics(server: RunningServer) -> dict[str, float]:
 
 def queued(server: RunningServer) -> list[str]:
     """PROCID of what waits, in order."""
-    with sqlite3.connect(server.data / "liasse.sqlite") as connection:
+    with contextlib.closing(sqlite3.connect(server.data / "liasse.sqlite")) as connection:
         rows = connection.execute("select event from audit_outbox order by id").fetchall()
     found = [read_event(row[0]) for row in rows]
     return [f"{event.process}.{event.id}" for event in found]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import sqlite3
@@ -60,7 +61,7 @@ class Domain:
 
     def rows(self, **equal: str) -> list[dict[str, Any]]:
         """Journal rows with these values, in the order in which they were written."""
-        with sqlite3.connect(self.server.data / "liasse.sqlite") as connection:
+        with contextlib.closing(sqlite3.connect(self.server.data / "liasse.sqlite")) as connection:
             connection.row_factory = sqlite3.Row
             found = connection.execute("select * from journal_row order by rowid").fetchall()
         rows = [dict(row) for row in found]
@@ -68,7 +69,7 @@ class Domain:
 
     def kept(self, digest: str = "") -> int:
         """How many assertions are kept, of this digest or of any."""
-        with sqlite3.connect(self.server.data / "liasse.sqlite") as connection:
+        with contextlib.closing(sqlite3.connect(self.server.data / "liasse.sqlite")) as connection:
             sql = "select count(*) from journal_assertion where digest = ? or ? = ''"
             return int(connection.execute(sql, (digest, digest)).fetchone()[0])
 

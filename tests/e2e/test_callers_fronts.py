@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import ssl
 from collections.abc import Iterator
@@ -39,7 +40,7 @@ def client_of(domain: TlsDomain, card: Card, *, sign: Card | None = None, told: 
 
 
 def last_row(domain: TlsDomain) -> dict[str, Any]:
-    with sqlite3.connect(domain.server.data / "liasse.sqlite") as connection:
+    with contextlib.closing(sqlite3.connect(domain.server.data / "liasse.sqlite")) as connection:
         connection.row_factory = sqlite3.Row
         return dict(connection.execute("select * from journal_row order by rowid desc limit 1").fetchone())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 from pathlib import Path
@@ -55,7 +56,7 @@ def refused(config: Path, code: int, said: str, *arguments: str, why: tuple[str,
 
 
 def rows(config: Path, table: str = "journal_row") -> list[dict[str, Any]]:
-    with sqlite3.connect(config.parent / "data" / "liasse.sqlite") as connection:
+    with contextlib.closing(sqlite3.connect(config.parent / "data" / "liasse.sqlite")) as connection:
         connection.row_factory = sqlite3.Row
         return [dict(row) for row in connection.execute(f"select * from {table} order by id")]
 

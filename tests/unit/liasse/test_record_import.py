@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import stat
@@ -49,7 +50,7 @@ def run(config: Path, file: Path, *arguments: str) -> Result:
 
 
 def select(config: Path, sql: str) -> list[tuple[Any, ...]]:
-    with sqlite3.connect(config.parent / "data" / "liasse.sqlite") as connection:
+    with contextlib.closing(sqlite3.connect(config.parent / "data" / "liasse.sqlite")) as connection:
         return list(connection.execute(sql).fetchall())
 
 
