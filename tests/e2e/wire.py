@@ -86,7 +86,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Seen:
-    """An answer. `verdict`: "Success", "Failure CODE,…", "PartialSuccess CODE,…", "fault Code[/Subcode]" or "HTTP 415"."""
+    """An answer. `verdict`: "Success", "Failure CODE,…", "PartialSuccess CODE,…", "fault Code[/Subcode]", "DMPOk" or "HTTP 415"."""
 
     verdict: str
     text: str
@@ -279,7 +279,10 @@ def seen(response: HttpResponse) -> Seen:
     if answer.fault is not None:
         codes = (answer.fault.code, *answer.fault.subcodes)
         return Seen("fault " + "/".join(re.sub(r"\{.*\}", "", code) for code in codes), answer.fault.reason, answer)
-    assert answer.result is not None, response.body[:500]
+    if answer.result is None:
+        status = None if answer.body is None else answer.body.findtext(".//{*}status")
+        assert status, response.body[:500]
+        return Seen(status, "", answer)
     errors = answer.result.errors
     found = ",".join(sorted({error.code for error in errors}))
     status = answer.result.status.rpartition(":")[2]
