@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from access_control.policy import UnknownPolicy, load_policy
 from liasse.commands import output
+from liasse.settings import Settings
 from liasse.settings_file import SettingsError, load_settings, sample
 
 config = typer.Typer(help="Settings files.", no_args_is_help=True)
@@ -23,9 +26,21 @@ def check(file: Annotated[Path, typer.Argument(metavar="FILE")]) -> None:
         for problem in error.problems:
             notes.print(output.lines(problem, output.BAD), soft_wrap=True)
         raise typer.Exit(1) from None
+    if problems := list(_unusable(settings)):
+        for problem in problems:
+            notes.print(output.lines(f"{file}: {problem}", output.BAD), soft_wrap=True)
+        raise typer.Exit(1)
     for caution in settings.cautions():
         notes.print(output.lines(f"note: {caution}", output.NOTE), soft_wrap=True)
     output.console().print(output.lines(f"{file}: valid", output.GOOD), soft_wrap=True)
+
+
+def _unusable(settings: Settings) -> Iterator[str]:
+    """What the file names and this installation does not have, or not with these options."""
+    try:
+        load_policy(settings.access.policy, settings.access.options)
+    except UnknownPolicy as error:
+        yield str(error)
 
 
 @config.command("sample")

@@ -279,9 +279,12 @@ def content(entry: DocumentEntry) -> bytes:
 
 @contextlib.contextmanager
 def dmp_domain(
-    folder: Path, options: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
+    folder: Path,
+    options: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    program: Sequence[str] = (),
 ) -> Iterator[DmpDomain]:
-    """A running server. `options` are those of the policy; `settings` further ones of the server."""
+    """A running server. `options` are the policy's, `settings` further ones; `program`: an installed one runs it."""
     chosen = merged(
         {
             "profile": "dmp",
@@ -291,7 +294,7 @@ def dmp_domain(
         },
         settings or {},
     )
-    with tls_domain(folder, "built-in", chosen, assertions=["vihf"]) as tls:
+    with tls_domain(folder, "built-in", chosen, assertions=["vihf"], program=program) as tls:
         database = open_database(str(tls.server.data / "liasse.sqlite"))
         domain = DmpDomain(tls, database, DmpSettings(**dict(options or {})))
         try:

@@ -13,7 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,18 +122,21 @@ def command(name: str) -> list[str]:
     return [sys.executable, "-m", "liasse.cli", name]
 
 
-def start(config: Path, env: Mapping[str, str] | None = None, tls: ssl.SSLContext | None = None) -> RunningServer:
+def start(
+    config: Path, env: Mapping[str, str] | None = None, tls: ssl.SSLContext | None = None, program: Sequence[str] = ()
+) -> RunningServer:
     """Start `liasse serve` in a process group of its own and wait for /health 200. The log is appended to.
 
-    `tls` is a context with which this server can be asked, for one that speaks TLS.
+    `tls` is a context with which this server can be asked, for one that speaks TLS; `program` an installed `liasse`, in
+    place of the one under test.
     """
     directory = config.parent
     log = _log_file(directory)
     seen = log.stat().st_size if log.exists() else 0
     with log.open("ab") as out:
         process = subprocess.Popen(
-            [*command("serve"), "--config", str(config)],
-            cwd=ROOT,
+            [*([*program, "serve"] if program else command("serve")), "--config", str(config)],
+            cwd=directory if program else ROOT,
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
@@ -154,14 +157,17 @@ def start(config: Path, env: Mapping[str, str] | None = None, tls: ssl.SSLContex
 
 @contextlib.contextmanager
 def running(
-    directory: Path, overrides: Mapping[str, Any] | None = None, tls: ssl.SSLContext | None = None
+    directory: Path,
+    overrides: Mapping[str, Any] | None = None,
+    tls: ssl.SSLContext | None = None,
+    program: Sequence[str] = (),
 ) -> Iterator[RunningServer]:
     """A fresh server in `directory` for the length of the block; killed at its end if it was not stopped.
 
     It makes its storage itself, at its first start.
     """
     config = write_config(directory, overrides)
-    server = start(config, tls=tls)
+    server = start(config, tls=tls, program=program)
     try:
         yield server
     finally:

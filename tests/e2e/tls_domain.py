@@ -134,8 +134,12 @@ def tls_domain(
     others: Sequence[TestPki] = (),
     *,
     assertions: Sequence[str] = (),
+    program: Sequence[str] = (),
 ) -> Iterator[TlsDomain]:
-    """A running server. `others` are PKIs that are trusted beside its own; assertions of these kinds are required."""
+    """A running server. `others` are PKIs that are trusted beside its own; assertions of these kinds are required.
+
+    `program`: an installed one in place of the one under test.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     pki = TestPki.create(folder / "pki", keys="ec")
     client = pki.issue("client", "client")
@@ -152,7 +156,7 @@ def tls_domain(
     if front == "built-in":
         table |= {"certificate": certificate, "key": key}
         chosen = merged({"tls": table}, settings or {})
-        with running(folder / "server", chosen, tls=_health(pki, client)) as server:
+        with running(folder / "server", chosen, tls=_health(pki, client), program=program) as server:
             yield TlsDomain(front, pki, server, server.port, folder, client)
         return
     path = folder / "http.sock"
@@ -167,7 +171,7 @@ def tls_domain(
             with each.open("rb") as file:
                 shutil.copyfileobj(file, together)
     files = Files(certificate, key, folder / "authorities.pem", folder / "front.crl")
-    with running(folder / "server", chosen) as server, nginx_with(folder, path, files) as ahead:
+    with running(folder / "server", chosen, program=program) as server, nginx_with(folder, path, files) as ahead:
         domain = TlsDomain(front, pki, server, ahead.port, folder, client, ahead)
         assert wire.eventually(lambda: domain.reaches(client))
         yield domain

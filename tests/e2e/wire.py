@@ -86,7 +86,10 @@ class Message:
 
 @dataclass(frozen=True)
 class Seen:
-    """An answer. `verdict`: "Success", "Failure CODE,…", "PartialSuccess CODE,…", "fault Code[/Subcode]", "DMPOk" or "HTTP 415"."""
+    """An answer.
+
+    `verdict`: "Success", "Failure CODE,…", "PartialSuccess CODE,…", "DMPOk", "fault Code[/Subcode]" or "HTTP 415".
+    """
 
     verdict: str
     text: str
