@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import assertions, disk, growth, hostile, start, tls, transactions
+from benchmarks import assertions, disk, growth, hostile, policy, start, tls, transactions
 from benchmarks.report import Report
 from database.sqlite_driver import sqlite_engine
 
@@ -23,13 +23,14 @@ PARTS: dict[str, Part] = {
     "assertions": assertions.run,
     "transactions": transactions.run,
     "tls": tls.run,
+    "policy": policy.run,
     "big": transactions.run_big,
     "hostile": hostile.run,
     "disk": disk.run,
     "memory": growth.run_memory,
     "flatness": growth.run_flatness,
 }
-USUAL = ("start", "assertions", "transactions", "tls", "big", "hostile", "disk")
+USUAL = ("start", "assertions", "transactions", "tls", "policy", "big", "hostile", "disk")
 
 
 def main() -> int:
