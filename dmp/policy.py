@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from access_control.context import RequestContext
@@ -251,6 +252,7 @@ def _same_patient(patient: PatientKey | None, action: Action, target: Target) ->
     return all(one == patient for one in (*named, *(change.entry.patient for change in target.changes)))
 
 
+@lru_cache(maxsize=1024)
 def _patient(cx: str) -> PatientKey | None:
     try:
         return patient_key(cx) if cx else None

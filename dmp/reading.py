@@ -20,12 +20,12 @@ NOTHING = AnyOf(())
 def types_read_by(column: str) -> Condition:
     """The entries whose type the matrix opens to a column; none for a caller without column, none of an unknown type."""
     _, rows = tables.matrix()
-    listed = tuple(row.pair for row in rows if row.code != "*")
     readable = tuple(row.pair for row in rows if row.code != "*" and column in row.readers)
+    closed = tuple(row.pair for row in rows if row.code != "*" and column not in row.readers)
     wide = tuple(f"{row.class_code}^^{CLASS_SCHEME}" for row in rows if row.code == "*" and column in row.readers)
     parts: list[Condition] = [FieldIn("type_code", readable)]
     if wide:
-        parts.append(AllOf((FieldIn("class_code", wide), Not(FieldIn("type_code", listed)))))
+        parts.append(AllOf((FieldIn("class_code", wide), Not(FieldIn("type_code", closed)))))
     return AnyOf(tuple(parts))
 
 

@@ -9,6 +9,7 @@ never visible; nor is anything of a patient whom the scope leaves out.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, assert_never
 
 from sqlalchemy import ColumnElement, FromClause, Table, and_, bindparam, case, false, func, not_, or_, select, true
@@ -57,15 +58,22 @@ def scope_shape(scope: Scope) -> tuple[Any, ...]:
     return (None if scope.patients is None else len(scope.patients), _shape(scope.visible))
 
 
-def scope_values(scope: Scope) -> Iterator[Any]:
+def scope_values(scope: Scope) -> list[Any]:
     """The values of a scope in the order of its parameters."""
-    yield from scope.patients or ()
-    yield from _values(scope.visible)
+    values: list[Any] = list(scope.patients or ())
+    _add_values(scope.visible, values)
+    return values
 
 
 def scope_parameters(scope: Scope) -> dict[str, Any]:
     """The values of a scope by the names of its parameters."""
-    return {f"s{number}": value for number, value in enumerate(scope_values(scope))}
+    values = scope_values(scope)
+    return dict(zip(_names(len(values)), values, strict=True))
+
+
+@cache
+def _names(count: int) -> tuple[str, ...]:
+    return tuple(f"s{number}" for number in range(count))
 
 
 def _shape(condition: ScopeCondition) -> tuple[Any, ...]:
@@ -90,17 +98,17 @@ def _shape(condition: ScopeCondition) -> tuple[Any, ...]:
             assert_never(condition)
 
 
-def _values(condition: ScopeCondition) -> Iterator[Any]:
+def _add_values(condition: ScopeCondition, values: list[Any]) -> None:
     match condition:
-        case FieldIn(_, values) | HasCode(_, values) | CodesWithin(values) | HasActor(_, values):
-            yield from values
-        case HasStatus(values):
-            yield from (int(Status[value.upper()]) for value in values)
+        case FieldIn(_, wanted) | HasCode(_, wanted) | CodesWithin(wanted) | HasActor(_, wanted):
+            values += wanted
+        case HasStatus(wanted):
+            values += [int(Status[value.upper()]) for value in wanted]
         case AllOf(parts) | AnyOf(parts):
             for part in parts:
-                yield from _values(part)
+                _add_values(part, values)
         case Not(part):
-            yield from _values(part)
+            _add_values(part, values)
         case _:
             assert_never(condition)
 
