@@ -195,9 +195,14 @@ def journal_row(act: Act, patient: PatientKey, by: By, party: Party | None = Non
     """
     objects: list[tuple[str, str]] = [(party.kind, party.id)] if party is not None else []
     objects += [(kind, text) for kind, text in more.items() if text]
+    decision = Decision(allowed=True, rule="operator")
+    return JournalRow(key_text(patient), act, objects, decision, "Success", detail=reason_text(by))
+
+
+def reason_text(by: By) -> str:
+    """The words of an operator as the journal's detail: a JSON object, empty where he said nothing."""
     told = {key: text for key, text in (("name", by.name), ("reason", by.reason)) if text}
-    detail = json.dumps(told, ensure_ascii=False) if told else ""
-    return JournalRow(key_text(patient), act, objects, Decision(allowed=True, rule="operator"), "Success", detail=detail)
+    return json.dumps(told, ensure_ascii=False) if told else ""
 
 
 def _change(

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -27,10 +27,13 @@ from journal.verify import Verification, extent
 from journal.view import Asked, Evidence, ViewRow, find_evidence, find_rows, reading_row
 from liasse.commands import journal_keys, output
 from liasse.commands.fsck import print_problems
+from liasse.commands.journal_people import GROUPS, Format, People, language_of, read_choice
 from liasse.commands.journal_times import moment_text, read_moment
-from liasse.commands.peers import ConfigOption, JsonOption
+from liasse.commands.peers import ConfigOption, JsonOption, usage
 from liasse.commands.stores import open_database_of, progress_bar
 from liasse.evidence import EvidenceBroken, Signer, prove_assertion
+from liasse.journal_reading import Wanted
+from liasse.reading_as import FORMS
 from liasse.settings import Settings
 from liasse.wiring import wall_clock
 from liasse.withdraw import operator
@@ -153,12 +156,30 @@ def show(
     last: Annotated[int, typer.Option("--last", min=1, max=100_000, help="so many rows at most, the newest")] = 100,
     reason: ReasonOption = "",
     json: JsonOption = False,
+    reader: Annotated[
+        str | None, typer.Option("--as", metavar="READER", help=f"in words, as he may read it: {FORMS}")
+    ] = None,
+    group: Annotated[str, typer.Option("--group", help=f"with --as: {', '.join(GROUPS)}")] = "all",
+    shown: Annotated[str, typer.Option("--format", help="with --as: table, csv or json")] = "table",
+    language: Annotated[str, typer.Option("--language", help="with --as: fr or en")] = "fr",
 ) -> None:
-    """Read rows, newest first. That they were read, by whom and which, is a row of the journal itself."""
+    """Read rows, newest first. That they were read, by whom and which, is a row of the journal itself.
+
+    With --as, what a person may see of the journal of one record, in words; a table shows the last year. Exit code 1:
+    refused.
+    """
+    times = (None if since is None else read_moment(since), None if until is None else read_moment(until))
+    if reader is not None:
+        if patient is None:
+            raise usage("--as needs --patient")
+        wanted = Wanted(read_choice("--group", group, GROUPS), *times, last, language_of(language))
+        form = cast(Format, "json" if json else read_choice("--format", shown, ("table", "csv", "json")))
+        People(reader, patient, wanted, form, reason).show(config)
+        return
     key = None if patient is None else patient_column(patient)
     if key == "":
         raise typer.BadParameter(f"found {patient!r}, expected a CX such as '123^^^&1.2.3&ISO'")
-    asked = Asked(key, None if since is None else read_moment(since), None if until is None else read_moment(until), last)
+    asked = Asked(key, *times, last)
     with open_database_of(config) as (_settings, database):
         _record_reading(database, asked, reason)
         rows = find_rows(database, asked)
@@ -169,8 +190,8 @@ def show(
     for row in rows:
         v = row.values
         who = f"{v['subject']} ({v['mode']})" if v["mode"] else v["subject"]
-        shown = [who, v["proof_level"], v["action"], v["objects"], v["patient"], v["outcome"], v["rule"]]
-        table.add_row(_number(row), moment_text(v["at"]), *(output.lines(str(each), "") for each in shown))
+        cells = [who, v["proof_level"], v["action"], v["objects"], v["patient"], v["outcome"], v["rule"]]
+        table.add_row(_number(row), moment_text(v["at"]), *(output.lines(str(each), "") for each in cells))
     output.console().print(table)
 
 
