@@ -32,7 +32,7 @@ _MEMO: Final = "dmp"
 _FEEDING: Final = "ITI-41"
 _HIDDEN: Final = frozenset({INVISIBLE_PATIENT, INVISIBLE_REPRESENTATIVES})
 _STATUS_RIGHTS: Final = {("Approved", "Archived"): "archive", ("Archived", "Approved"): "unarchive"}
-_WITHOUT_AUTHORISATION: Final = frozenset({"deposit", "deposit-secretary", "find-reference", "delete"})
+WITHOUT_AUTHORISATION: Final = frozenset({"deposit", "deposit-secretary", "find-reference", "delete"})
 _ALL, _NOT_DELETED = ("Approved", "Deprecated", "Archived", "Deleted"), ("Approved", "Deprecated", "Archived")
 
 
@@ -64,7 +64,7 @@ class DmpPolicy:
     def may(self, ctx: RequestContext, action: Action, target: Target) -> Decision:
         """The first rule that speaks against it, or that none does."""
         situation = self.situation(ctx)
-        broken = next(self._broken(ctx, situation, action, target), None)
+        broken = next(self.broken(ctx, situation, action, target), None)
         return allow() if broken is None else refuse(broken)
 
     def scope(self, ctx: RequestContext, action: Action, patients: Sequence[PatientKey]) -> Scope:  # noqa: ARG002
@@ -91,7 +91,7 @@ class DmpPolicy:
         ctx.memo[_MEMO] = found
         return found
 
-    def _broken(self, ctx: RequestContext, situation: Situation, action: Action, target: Target) -> Iterator[str]:
+    def broken(self, ctx: RequestContext, situation: Situation, action: Action, target: Target) -> Iterator[str]:
         """The ids of the rules that are not met, in the order of decision."""
         if situation.caller.kind == "unknown" and not situation.view.relation:
             yield "dmp-caller"
@@ -159,10 +159,15 @@ class DmpPolicy:
         if removed & _HIDDEN:
             yield from gate(situation, "make-visible")
 
+    @staticmethod
+    def statuses(situation: Situation, action: Action) -> tuple[str, ...]:
+        """The statuses of documents that the action may touch; what a query asks for narrows them further."""
+        hidden = situation.view.relation or action in (Action.GET, Action.SUBMIT, Action.CHANGE)
+        return _NOT_DELETED if hidden else _ALL
+
     def _visible(self, situation: Situation, action: Action) -> Condition:
         caller, view = situation.caller, situation.view
-        statuses = _NOT_DELETED if view.relation or action in (Action.GET, Action.SUBMIT, Action.CHANGE) else _ALL
-        seen = HasStatus(statuses)
+        seen = HasStatus(self.statuses(situation, action))
         if view.relation:
             return AllOf((seen, readable(caller, view))) if view.state == "active" else NOTHING
         if not _closed(situation, "read" if action is Action.RETRIEVE else "search"):
@@ -197,7 +202,7 @@ def gate(situation: Situation, right: str) -> Iterator[str]:
     if view.blocked:
         yield "dmp-blocked"
     if caller.mode == "normal":
-        if right not in _WITHOUT_AUTHORISATION and view.authorisation != "valid":
+        if right not in WITHOUT_AUTHORISATION and view.authorisation != "valid":
             yield "dmp-authorisation-expired" if view.authorisation == "expired" else "dmp-authorisation"
         return
     if view.opposed_break_glass if caller.mode == "bris_de_glace" else view.opposed_regulation:

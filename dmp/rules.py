@@ -122,6 +122,38 @@ RULES: Final = {
 }
 
 
+READING: Final = {
+    rule.id: rule
+    for rule in (
+        Rule(
+            "dmp-see-status",
+            "A deleted document is found only by who asks for deleted ones, read by whom its type is open to, and never "
+            "shown to the patient; look-ups do not give it.",
+            "PDT-INF-526, TD3.2; DMP, TD3.3c",
+        ),
+        Rule(
+            "dmp-see-author",
+            "An author sees his own document whatever its type and visibility; a structure sees what it deposited.",
+            "PDT-INF-526, notes 6 and 9",
+        ),
+        Rule(
+            "dmp-see-visibility",
+            "A document is shown if each of its visibility codes is open to the reader: masked ones to attending doctors, "
+            "and in emergencies if the patient accepted it; hidden ones not to whom they are hidden from; none with an "
+            "unknown code.",
+            "PDT-INF-526, notes 6 and 7; R.1111-42; L.1111-5",
+        ),
+        Rule(
+            "dmp-see-matrix",
+            "A document is shown to a professional if the matrix opens its type to his profession; an unknown type to "
+            "nobody.",
+            "CNAM, matrice d'habilitation, 25/09/2024; arrêté du 26/10/2023",
+        ),
+    )
+}
+"""What decides for each document whether a reader sees it. They hide and do not refuse: what is hidden is as unknown."""
+
+
 def allow() -> Decision:
     """Nothing speaks against it."""
     return Decision(allowed=True, rule="dmp-allowed")

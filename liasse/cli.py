@@ -12,6 +12,7 @@ import typer
 
 from conformance.cli import app as conformance
 from conformance.simulators.receive import app as audit
+from liasse.commands.access import app as access
 from liasse.commands.config import config
 from liasse.commands.doctor import doctor
 from liasse.commands.init import init, migrate
@@ -35,6 +36,7 @@ app.add_typer(config, name="config")
 mount(app)
 mount_upkeep(app)
 app.add_typer(record, name="record")
+app.add_typer(access, name="access")
 app.add_typer(conformance, name="conformance")
 app.add_typer(audit, name="audit")
 
