@@ -68,6 +68,7 @@ docs: $(READY)
 	@$(BIN)/python -m conformance.docs
 	@$(BIN)/python -m xds_metadata.docs
 	@$(BIN)/python -m xua.docs
+	@$(BIN)/python -m dmp.docs
 
 lock: $(READY)
 	@$(BIN)/python tools/lock.py

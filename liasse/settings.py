@@ -254,10 +254,17 @@ class AccessSettings(Table):
     policy: str = Field(
         default="open",
         min_length=1,
-        description="Name of the access policy. open permits everything and hides nothing; an extension may bring others.",
+        description=(
+            "Name of the access policy. open permits everything and hides nothing; dmp applies the rules of the shared "
+            "health record (docs/access-rules.md); an extension may bring others."
+        ),
     )
     options: dict[str, object] = Field(
-        default={}, description="Options of the access policy, a table. The policy open has none."
+        default={},
+        description=(
+            "Options of the access policy, a table. The policy open has none; those of dmp and what they mean are in "
+            "docs/access-rules.md, such as { authorisation_length = 365, release_days = 21 }."
+        ),
     )
 
 
@@ -444,7 +451,8 @@ class Settings(Table):
         if self.assertions.legacy:
             found.append("assertions.legacy = true: SHA-1 signatures are accepted, which can be forged")
         if self.access.policy == "open":
-            found.append("access.policy = open: every peer that reaches the server reads and writes everything")
+            rules = "; the rules of the DMP are the policy dmp" if self.profile == "dmp" else ""
+            found.append(f"access.policy = open: every peer that reaches the server reads and writes everything{rules}")
         if not (self.server.unix_socket or _is_loopback(self.server.host) or self.tls.certificate):
             found.append(f"server.host = {self.server.host}: messages travel in clear on the network")
         if self.repository.registry.startswith("http://"):

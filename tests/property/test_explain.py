@@ -51,7 +51,7 @@ def views(draw: st.DrawFn) -> RecordView:
         state=draw(st.sampled_from(["active", "active", "active", "closed", "missing", "destroyed"])),
         authorisation=draw(st.sampled_from(["valid", "valid", "expired", "removed", "none"])),
         relation=draw(st.sampled_from(["", "", "", "holder", "representative", "delegate"])),
-        **flags,  # type: ignore[arg-type]
+        **flags,
     )
 
 
