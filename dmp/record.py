@@ -29,6 +29,7 @@ Sex = Literal["", "M", "F", "U"]
 Ground = Literal["minor", "protected", "mandate"]
 DelegationStatus = Literal["PENDING", "ACCEPTED", "REFUSED", "EXPIRED"]
 Channel = Literal["EMAIL", "SMS"]
+Language = Literal["fr", "en"]
 
 
 class RecordRefused(Exception):
@@ -180,7 +181,7 @@ class Delegate:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """How notifications reach somebody. `owner`: a representative's identity, empty for the holder.
+    """How notifications reach somebody. `owner`: a representative's or a professional's identity, empty for the holder.
 
     `documents`: whether he wants to be told of each document that is added.
     """
@@ -188,7 +189,7 @@ class Contact:
     channel: Channel
     value: str
     owner: str = ""
-    language: Literal["fr", "en"] = "fr"
+    language: Language = "fr"
     documents: bool = False
 
 

@@ -80,7 +80,7 @@ dmp_contact = Table(
     Column("documents", SmallInteger, nullable=False),
     sqlite_with_rowid=False,
 )
-"""Contact channels of the holder (`owner` empty) and of representatives (their identity)."""
+"""Contact channels of the holder (`owner` empty), of representatives and professionals (their identity)."""
 
 dmp_change = Table(
     "dmp_change",

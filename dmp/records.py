@@ -18,6 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from access_control.decision import Decision
 from dmp import record as rules
 from dmp.ins import check_ins
+from dmp.notice_tables import dmp_notice, dmp_told
 from dmp.record import (
     By,
     Contact,
@@ -112,13 +113,13 @@ def reopen(connection: Connection, patient: PatientKey, by: By, *, consent: bool
 
 
 def destroy(connection: Connection, patient: PatientKey, by: By) -> bool:
-    """Destroy a closed record for good: traits, people, contacts and standings go; the journal and the history stay.
+    """Destroy a closed record for good: all go but the journal and the history.
 
     Documents are the registry's and the repository's: they are not touched here, and nobody reaches them any more.
     """
     record = find_record(connection, patient, lock=True)
     changed = rules.destroyed(record, by.at)
-    for table in (dmp_standing, dmp_person, dmp_contact):
+    for table in (dmp_standing, dmp_person, dmp_contact, dmp_notice, dmp_told):
         connection.execute(delete(table).where(table.c.patient == key_text(patient)))
     return _save_record(connection, Act.DESTROY, record, changed, by)
 

@@ -15,6 +15,7 @@ from liasse.admin import Probe
 from liasse.audited_feed import feed
 from liasse.auditing import Auditing
 from liasse.background import Duties, Job
+from liasse.due import notice_gauges
 from liasse.sealing import seal_gauges, seal_probe
 from liasse.settings import FeedSettings, Settings
 from liasse.status import Status
@@ -72,6 +73,7 @@ def build_duties(settings: Settings, jobs: Jobs = no_jobs) -> Callable[[Child], 
             gauges=lambda: {
                 **_gauges(store),
                 **seal_gauges(child.status),
+                **notice_gauges(settings, database),
                 **({} if auditing is None else auditing.gauges()),
             },
             close=close,

@@ -11,6 +11,7 @@ from database.handle import Database
 from database.lease import Lease
 from journal.message_ids import purge_message_ids
 from liasse.background import Job
+from liasse.due import due_jobs
 from liasse.duties import Jobs
 from liasse.sealing import seal_job
 from liasse.settings import Settings
@@ -44,6 +45,7 @@ def instance_jobs(settings: Settings) -> Jobs:
         made = [
             Job("seal the journal", settings.journal.seal_every, seal, everywhere=True),
             Job("forget message ids", FORGET_EVERY, lambda: _forget_message_ids(database, settings)),
+            *due_jobs(settings, database, lease.guard),
         ]
         if settings.tls.crl:
             authorities = Authorities.of(settings)

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from access_control.policy import AccessPolicy
+from dmp.notifier import Notifier
 from dmp.policy import DmpPolicy
 from dmp.transactions import ASKED, Host, transactions
 from journal.rows import Attempt
+from liasse.recording import Notices
 from schemas.paths import HABILITATIONS, schema_files
 from soap.transaction import Call, Transaction
 from xds_registry.actor import Registry
@@ -16,6 +18,11 @@ from xmlsafe.schema import Schema
 
 NATIONAL_ASKED: Final[Mapping[str, Callable[[Call], Sequence[Attempt]]]] = ASKED
 """What a message asked for, by the number of its transaction."""
+
+
+def national_notices(policy: AccessPolicy) -> Notices | None:
+    """Who is told of an access under the DMP's policy; nobody under another one."""
+    return Notifier(policy.settings) if isinstance(policy, DmpPolicy) else None
 
 
 def national_transactions(policy: AccessPolicy, registry: Registry) -> tuple[Transaction, ...]:

@@ -11,6 +11,7 @@ from access_control.context import RequestContext
 from database.handle import Database
 from dmp import records
 from dmp.ins import AUTHORITIES, NIR, check_ins
+from dmp.notices import notify
 from dmp.record import By, Party, RecordRefused
 from dmp.record_csv import Line, Problem
 from dmp.record_rows import Everything, find_everything
@@ -22,6 +23,9 @@ from xds_metadata.datatypes import DatatypeError, PatientKey, patient_key
 
 OPERATOR = "operator"
 """What stands in a context for the number of a transaction."""
+
+ADULT_AGE = DmpSettings().adult_age
+"""Age in years from which nobody represents the holder as a minor, unless the settings say otherwise."""
 
 Statements = Callable[[Connection], bool]
 
@@ -64,12 +68,23 @@ def read_patient(text: str, settings: Settings) -> PatientKey:
 
 
 def carry_out(
-    database: Database, act: Act, patient: PatientKey, by: By, run: Statements, party: Party | None = None
+    database: Database,
+    act: Act,
+    patient: PatientKey,
+    by: By,
+    run: Statements,
+    party: Party | None = None,
+    adult_age: int = ADULT_AGE,
 ) -> Done:
-    """Run an act and write its journal row with it. Raises RecordRefused and DatabaseError, with nothing changed."""
+    """Run an act, write its journal row with it and queue what people are told of it.
+
+    Raises RecordRefused and DatabaseError, with nothing changed.
+    """
 
     def statements(connection: Connection) -> Done:
         changed = run(connection)
+        if act is Act.CREATE:
+            notify(connection, patient, "created", {}, by.at, adult_age)
         _journal(connection, act, patient, by, party, changed=changed)
         whole = find_everything(connection, patient)
         if whole is None:
@@ -98,7 +113,9 @@ class Imported:
     problems: list[Problem] = field(default_factory=list)
 
 
-def import_lines(database: Database, lines: Sequence[Line], by: By, *, skip_existing: bool) -> Imported:
+def import_lines(
+    database: Database, lines: Sequence[Line], by: By, *, skip_existing: bool, adult_age: int = ADULT_AGE
+) -> Imported:
     """Make the records of some lines, all in one transaction; a line that is refused does not stop the others.
 
     `skip_existing`: a patient who has a record already is counted, and is no problem. Raises DatabaseError: then nothing of
@@ -109,7 +126,7 @@ def import_lines(database: Database, lines: Sequence[Line], by: By, *, skip_exis
         done = Imported()
         for line in lines:
             try:
-                _create(connection, line, by)
+                _create(connection, line, by, adult_age)
             except RecordRefused as error:
                 if skip_existing and error.rule == "dmp-record-found":
                     done.existing += 1
@@ -122,7 +139,7 @@ def import_lines(database: Database, lines: Sequence[Line], by: By, *, skip_exis
     return database.write(statements)
 
 
-def _create(connection: Connection, line: Line, by: By) -> None:
+def _create(connection: Connection, line: Line, by: By, adult_age: int) -> None:
     record = line.record
     assert record is not None
     records.create(connection, record, by)
@@ -131,6 +148,7 @@ def _create(connection: Connection, line: Line, by: By) -> None:
         records.set_person(connection, record.patient, line.representative, by)
     if line.contacts:
         records.set_contacts(connection, record.patient, line.contacts, by)
+    notify(connection, record.patient, "created", {}, by.at, adult_age)
     _journal(connection, Act.CREATE, record.patient, by, None, changed=True)
 
 

@@ -1,5 +1,5 @@
 """How this server records what it did, in one write: the journal row with the signed assertion behind it, the use of a
-MessageID and the audit event.
+MessageID, the audit event and what people are told of it.
 
 The actors know one port, `journal.rows.Record`; what is written beside the row is decided here.
 """
@@ -31,18 +31,25 @@ class AuditTrail(Protocol):
     def __call__(self, ctx: RequestContext, rows: Sequence[JournalRow]) -> Callable[[Connection], None]: ...
 
 
+class Notices(Protocol):
+    """Makes the statements that queue what people are told of an access; None where nobody is."""
+
+    def __call__(self, ctx: RequestContext, rows: Sequence[JournalRow]) -> Callable[[Connection], None] | None: ...
+
+
 @dataclass(frozen=True)
 class Recorder:
     """The Record of a composed server.
 
     `audit` queues events for the audit record repository, None where there is none. `message_ids_kept` is how long a proved
     caller must not use a MessageID again, in microseconds; 0 where it may. `sealing_is_late` says that the journal has not
-    been sealed for too long to disclose anything.
+    been sealed for too long to disclose anything. `notices` queues what people are told, None where nobody is.
     """
 
     audit: AuditTrail | None = None
     message_ids_kept: int = 0
     sealing_is_late: Callable[[], bool] = lambda: False
+    notices: Notices | None = None
 
     def __call__(
         self, ctx: RequestContext, rows: Sequence[JournalRow], *, once: bool = True
@@ -56,7 +63,8 @@ class Recorder:
         queue = self.audit(ctx, rows) if self.audit is not None else None
         guarded = once and allowed and self.message_ids_kept and ctx.subject.digest
         evidence = ctx.evidence if ctx.subject.digest else b""
-        if queue is None and not guarded and not evidence:
+        tell = self.notices(ctx, rows) if self.notices is not None and once else None
+        if queue is None and tell is None and not guarded and not evidence:
             return insert
 
         def statements(connection: Connection) -> None:
@@ -67,6 +75,8 @@ class Recorder:
             insert(connection)
             if queue is not None:
                 queue(connection)
+            if tell is not None:
+                tell(connection)
 
         return statements
 

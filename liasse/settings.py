@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from liasse.audit_settings import AuditTable
+from liasse.notification_settings import NotificationTable
 from liasse.responder_settings import Responders
 from liasse.setting_types import (
     Authorities,
@@ -397,6 +398,7 @@ class Settings(Table):
     assertions: AssertionTable = Field(default_factory=AssertionTable)
     journal: JournalTable = Field(default_factory=JournalTable)
     audit: AuditTable = Field(default_factory=AuditTable)
+    notifications: NotificationTable = Field(default_factory=NotificationTable)
     feed: FeedSettings = Field(default_factory=FeedSettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
     log: LogSettings = Field(default_factory=LogSettings)
@@ -460,6 +462,7 @@ class Settings(Table):
         if not _is_loopback(self.feed.host):
             found.append(f"feed.host = {self.feed.host}: anybody who reaches it makes patients known")
         found += self.audit.cautions()
+        found += self.notifications.cautions() if self.access.policy == "dmp" else []
         if self.affinity_domain.patients == "any":
             found.append("affinity_domain.patients = any: a mistyped patient id is accepted")
         if self.repository.unique_id == DEFAULT_REPOSITORY_ID:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
-from access_control.policy import OpenedPolicy, load_policy
+from access_control.policy import AccessPolicy, OpenedPolicy, load_policy
 from database.engine import open_database
 from database.handle import Database
 from database.schema import check_schema
@@ -18,7 +18,7 @@ from liasse.app import ENDPOINTS, AsgiApp, RequestRecord, create_app
 from liasse.audit_trail import AuditedRegistry, audit_trail
 from liasse.authentication import Asked, Authentication, FaultJournal
 from liasse.local_registry import LocalRegistry
-from liasse.national import NATIONAL_ASKED, national_transactions
+from liasse.national import NATIONAL_ASKED, national_notices, national_transactions
 from liasse.pages import Pages, SitePages
 from liasse.reception import BodyLimits
 from liasse.recording import Recorder
@@ -132,19 +132,9 @@ def open_actors(
     store = file_store(settings)
     store.start()
     trail = audit_trail(settings)
-    record = Recorder(trail, _message_ids_kept(settings), sealing_is_late)
     policy = ready.open_policy(database)
-    registry = Registry(
-        database=database,
-        policy=policy,
-        profile=ready.profile,
-        codes=ready.codes,
-        schema=ready.schema,
-        settings=_registry_settings(settings),
-        clock=clock,
-        selector=Selector(database),
-        record=record,
-    )
+    record = Recorder(trail, _message_ids_kept(settings), sealing_is_late, national_notices(policy))
+    registry = make_registry(ready, database, policy, clock, record)
     port: RegistryPort = LocalRegistry(registry)
     if settings.repository.registry:
         port = RemoteRegistry(settings.repository.registry, tls=registry_context(settings.repository))
@@ -167,6 +157,23 @@ def open_actors(
     trust = LiveTrust(settings, ready.authorities, database, clock)
     national = () if settings.repository.registry else national_transactions(policy, registry)
     return Actors(settings, database, store, registry, repository, trust, record, national)
+
+
+def make_registry(
+    ready: Ready, database: Database, policy: AccessPolicy, clock: Callable[[], int], record: Record
+) -> Registry:
+    """The registry over an open database."""
+    return Registry(
+        database=database,
+        policy=policy,
+        profile=ready.profile,
+        codes=ready.codes,
+        schema=ready.schema,
+        settings=_registry_settings(ready.settings),
+        clock=clock,
+        selector=Selector(database),
+        record=record,
+    )
 
 
 def _message_ids_kept(settings: Settings) -> int:

@@ -33,7 +33,7 @@ def named(subject: Subject, party: Party) -> Named:
     """Names and speciality of a proved caller; nothing is known of a structure but its identifier."""
     if party.kind == "structure":
         return Named()
-    family, given = _names(subject)
+    family, given = names_of(subject)
     role = role_code(subject)
     return Named(family[:LONGEST_NAME], given[:LONGEST_NAME], role, specialities().get(role, ""))
 
@@ -54,7 +54,7 @@ def specialities() -> dict[str, str]:
     return {row["code"]: row["display"] for row in csv.DictReader(line for line in lines if not line.startswith("#"))}
 
 
-def _names(subject: Subject) -> tuple[str, str]:
+def names_of(subject: Subject) -> tuple[str, str]:
     """Family and given name: of the card that signed, else of what its structure says."""
     if subject.proof_level == "card":
         pairs = dict(pair for rdn in read_name(subject.issuer) or () for pair in rdn)

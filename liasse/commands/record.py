@@ -7,21 +7,21 @@ transaction that it is done in. Exit codes: 0 done, or so already; 1 refused or 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Annotated, cast
 
 import typer
 from sqlalchemy import Connection
 
 from dmp import records
-from dmp.record import By, Holder, Named, Oppositions, Party, Record, RecordRefused, Sex, read_date
+from dmp.record import By, Holder, Named, Oppositions, Party, Record, Sex, read_date
 from dmp.record import authorisation_length as length_of
 from dmp.record_rows import Everything, find_record
 from dmp.records import Act
 from dmp.transactions.naming import specialities
 from liasse.commands import output, record_import
 from liasse.commands.peers import ConfigOption, JsonOption, usage
+from liasse.commands.record_contact import contact
 from liasse.commands.record_options import (
     BecauseOption,
     ByOption,
@@ -36,50 +36,14 @@ from liasse.commands.record_options import (
     contacts_of,
     party_of,
 )
+from liasse.commands.record_order import Make, Ordered
 from liasse.commands.record_pages import as_json, print_record
 from liasse.commands.stores import open_database_of
-from liasse.record_desk import Done, Statements, carry_out, dmp_settings, look_at, read_patient
+from liasse.record_desk import Statements, dmp_settings, look_at, read_patient
 from liasse.settings import Settings
 from xds_metadata.datatypes import PatientKey
 
-Make = Callable[[Settings, By, PatientKey], Statements]
-"""From settings, author and patient to the statements of an act."""
-
 app = typer.Typer(help="The records of the shared health record (DMP).", no_args_is_help=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Ordered:
-    """An act that an operator orders."""
-
-    config: Path | None
-    patient: str
-    by: str
-    because: str
-    json: bool
-    party: Party | None = None
-
-    def carry_out(self, act: Act, make: Make, words: str) -> None:
-        """Do it, and say what was done."""
-        author = author_of(self.by, self.because)
-        with open_database_of(self.config) as (settings, database):
-            try:
-                key = read_patient(self.patient, settings)
-                run = make(settings, author, key)
-            except ValueError as error:
-                raise usage(str(error)) from error
-            try:
-                done = carry_out(database, act, key, author, run, self.party)
-            except RecordRefused as error:
-                output.complain(f"{error} [{error.rule}]")
-                raise typer.Exit(1) from error
-        self._tell(done, words, author.at)
-
-    def _tell(self, done: Done, words: str, at: int) -> None:
-        if self.json:
-            output.print_json({"changed": done.changed, "record": as_json(done.whole, at)})
-        text, style = (words, output.GOOD) if done.changed else (f"nothing to do: {words} already", output.NOTE)
-        output.errors().print(output.lines(text, style), soft_wrap=True)
 
 
 @app.command()
@@ -311,6 +275,7 @@ def reopen(
     Ordered(config, patient, by, because, json).carry_out(Act.REOPEN, make, "the record is open again")
 
 
+app.command()(contact)
 app.command("import")(record_import.import_)
 
 

@@ -20,7 +20,7 @@ from liasse.commands import output
 from liasse.commands.peers import ConfigOption, JsonOption, usage
 from liasse.commands.record_options import BecauseOption, ByOption, author_of
 from liasse.commands.stores import open_database_of, progress_bar
-from liasse.record_desk import Imported, import_lines, read_patient
+from liasse.record_desk import Imported, dmp_settings, import_lines, read_patient
 
 BATCH: Final = 100
 """Lines of one transaction."""
@@ -64,6 +64,7 @@ class _Run:
     by: By
     rejects: _Rejects
     skip_existing: bool
+    adult_age: int
     done: Imported = field(default_factory=Imported)
     waiting: list[Line] = field(default_factory=list)
     stopped: str = ""
@@ -82,7 +83,7 @@ class _Run:
         if not lines:
             return
         try:
-            batch = import_lines(self.database, lines, self.by, skip_existing=self.skip_existing)
+            batch = import_lines(self.database, lines, self.by, skip_existing=self.skip_existing, adult_age=self.adult_age)
         except DatabaseError:
             self.stopped = f"lines {lines[0].number} and all after it were not imported"
             raise
@@ -121,10 +122,13 @@ def import_(
         raise usage(f"--rejects: {rejects} exists already, a new file is expected")
     with open_database_of(config) as (settings, database), _opened(file) as text:
         try:
+            adult_age = dmp_settings(settings).adult_age
             table = CsvFile(text, lambda patient: read_patient(patient, settings), author.at)
         except CsvError as error:
             raise usage(f"{file}: {error}") from error
-        run = _Run(database, author, _Rejects(rejects, table.delimiter, table.header), skip_existing)
+        except ValueError as error:
+            raise usage(str(error)) from error
+        run = _Run(database, author, _Rejects(rejects, table.delimiter, table.header), skip_existing, adult_age)
         try:
             with progress_bar() as bar:
                 task = bar.add_task("importing", total=_count(file))

@@ -14,6 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
 import atna.tables
+import dmp.notice_tables
 import dmp.record_tables
 import journal.tables
 import pki.tables
@@ -37,6 +38,7 @@ _DECLARED = (
     pki.tables,
     xua.tables,
     dmp.record_tables,
+    dmp.notice_tables,
 )
 
 

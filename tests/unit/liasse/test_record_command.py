@@ -224,3 +224,31 @@ def test_a_database_that_is_not_there(tmp_path: Path) -> None:
     path.write_text("", encoding="utf-8")
     result = run(path, "show", INS)
     assert (result.exit_code, "liasse init" in result.stderr) == (1, True)
+
+
+def test_channels_of_one_person_leave_those_of_others(opened: Path) -> None:
+    doctor = f"{DOCTOR}^1.2.250.1.71.4.2.1"
+    done(opened, "contact", INS, "--email", "own@patient.example", "--documents", "--language", "en")
+    answer = done(opened, "contact", INS, "--email", "doctor@office.example", "--of", doctor)
+    assert [
+        (each["owner"], each["value"], each["language"], each["documents"]) for each in answer["record"]["contacts"]
+    ] == [
+        ("", "own@patient.example", "en", True),
+        (doctor, "doctor@office.example", "fr", False),
+    ]
+    left = done(opened, "contact", INS)["record"]["contacts"]
+    assert [each["owner"] for each in left] == [doctor]
+    assert [row["action"] for row in rows(opened)][-3:] == ["record-contact"] * 3
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--language", "de"), ("--of", "somebody"), ("--of", "^1.2"), ("--email", "no address")]
+)
+def test_channels_that_make_no_sense_are_refused(opened: Path, option: str, value: str) -> None:
+    refused(opened, 2, option, "contact", INS, option, value)
+
+
+def test_who_gets_a_record_is_told_in_the_same_write(config: Path) -> None:
+    done(config, "create", INS, "--consent", "--email", "own@patient.example")
+    [notice] = rows(config, "dmp_notice")
+    assert (notice["event"], notice["address"], notice["state"]) == ("created", "own@patient.example", "waiting")

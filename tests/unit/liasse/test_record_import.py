@@ -188,11 +188,11 @@ def test_the_first_line_names_the_columns(config: Path, header: str, said: str) 
 def test_a_database_that_fails_stops_the_import_and_says_from_where(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     batches: list[int] = []
 
-    def failing(database: Database, lines: list[Line], by: By, *, skip_existing: bool) -> Imported:
+    def failing(database: Database, lines: list[Line], by: By, *, skip_existing: bool, adult_age: int) -> Imported:
         batches.append(len(lines))
         if len(batches) == 2:
             raise DatabaseBusy("the database is busy")
-        return import_lines(database, lines, by, skip_existing=skip_existing)
+        return import_lines(database, lines, by, skip_existing=skip_existing, adult_age=adult_age)
 
     monkeypatch.setattr(record_import, "import_lines", failing)
     count = 2 * record_import.BATCH
@@ -211,3 +211,12 @@ def test_the_columns_are_in_the_help() -> None:
     text = CliRunner().invoke(app, ["import", "--help"]).output
     for column in ("opposed_break_glass", "representative_ground"):
         assert column in text
+
+
+def test_who_gets_a_record_is_told_and_who_has_no_address_is_counted(config: Path) -> None:
+    header = "patient,consent,email,language"
+    lines = (f"{ins(1)},2026-01-31,own@patient.example,en", f"{ins(2)},2026-01-31,,")
+    assert run(config, table(config, *lines, header=header)).exit_code == 0
+    told = select(config, "select event, address, language, state from dmp_notice")
+    expected = [("created", "own@patient.example", "en", "waiting"), ("created", "", "fr", "unaddressed")]
+    assert sorted(told) == sorted(expected)
