@@ -26,6 +26,15 @@ def some_row(dialect: str, *criteria: ColumnElement[bool]) -> ColumnElement[bool
     return query.exists()
 
 
+def looked_up(dialect: str, table: Table, column: str, value: ColumnElement[str]) -> tuple[FromClause, ColumnElement[bool]]:
+    """The rows of `table` whose `column` is a value of a relation that stands before it in a FROM, and what joins them."""
+    other = table.alias()
+    if dialect != POSTGRESQL:
+        return other, other.c[column] == value
+    found = select(other).where(other.c[column] == value).offset(literal_column("0")).lateral()
+    return found, found.c[column] == value
+
+
 def at(
     dialect: str, source: Source, key: str, column: Column[str], result: Columns, *where: ColumnElement[bool]
 ) -> Select[Any]:

@@ -19,7 +19,7 @@ from access_control.scope import Condition as ScopeCondition
 from xds_metadata.associations import HAS_MEMBER
 from xds_registry import tables as t
 from xds_registry.conditions import Clause
-from xds_registry.lookups import POSTGRESQL, some_row
+from xds_registry.lookups import POSTGRESQL, looked_up, some_row
 from xds_registry.vocabulary import ASSOCIATION_TYPE, ActorKind, CodeKind, Kind, Status
 
 _ACTORS = {"person": ActorKind.PERSON, "institution": ActorKind.INSTITUTION}
@@ -180,8 +180,9 @@ def visible(kind: Kind, table: Table, scope: Scope, names: ScopeNames) -> Clause
         return and_(kept, entry_clause(scope, table, names))
     if kind is Kind.ASSOCIATION:
         return and_(kept, not_(_has_hidden_end(scope, table, names)), not_(_leads_to_hidden(scope, table, names)))
-    link, key, other = t.association.alias(), t.object_key.alias(), t.entry.alias()
-    content = (link.c.source == table.c.id, link.c.target == key.c.id)
+    link, other = t.association.alias(), t.entry.alias()
+    key, at_target = looked_up(names.dialect, t.object_key, "id", link.c.target)
+    content = (link.c.source == table.c.id, at_target)
     entry = some_row(names.dialect, *_same(other, key), entry_clause(scope, other, names))
     shown = case(
         (key.c.kind == int(Kind.ENTRY), entry),
@@ -216,19 +217,22 @@ def last_update(scope: Scope, names: ScopeNames) -> ColumnElement[str]:
     """When a folder of the statement around was last updated, as far as the scope shows: DTM of 14 digits, UTC."""
     if scope.visible == _EVERY:
         return t.folder.c.last_update
-    link, key, other = t.association.alias(), t.object_key.alias(), t.entry.alias()
-    filing, making = t.submission_set.alias(), t.submission_set.alias()
+    link, making = t.association.alias(), t.submission_set.alias()
+    key, at_target = looked_up(names.dialect, t.object_key, "id", link.c.target)
+    other, same_entry = looked_up(names.dialect, t.entry, "id", key.c.id)
+    filing, of_submission = looked_up(names.dialect, t.submission_set, "id", link.c.submission)
     filed = (
         select(func.max(filing.c.registered_at))
         .select_from(link, key, other, filing)
         .where(
             link.c.source == t.folder.c.id,
             link.c.type == ASSOCIATION_TYPE[HAS_MEMBER],
-            key.c.id == link.c.target,
-            *_same(other, key),
+            at_target,
+            same_entry,
+            other.c.patient == key.c.patient,
             entry_clause(scope, other, names),
+            of_submission,
             filing.c.patient == link.c.patient,
-            filing.c.id == link.c.submission,
         )
         .correlate(t.folder)
         .scalar_subquery()
