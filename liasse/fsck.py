@@ -38,7 +38,8 @@ _PASSES = (t.entry, repository_document, t.set_identity, repository_document, *C
 class Fsck:
     """One run. `remote`: the registry of this repository is elsewhere. `at`: microseconds since 1970 UTC.
 
-    `found` counts problems by severity as they are given.
+    `following`: the confidentiality codes that follow a document, as the access policy has it. `found` counts problems by
+    severity as they are given.
     """
 
     database: Database
@@ -47,6 +48,7 @@ class Fsck:
     remote: bool
     at: int
     blobs: BlobCheck = field(default_factory=BlobCheck)
+    following: frozenset[str] = frozenset()
     found: Counter[Severity] = field(default_factory=Counter)
 
     @property
@@ -68,7 +70,7 @@ class Fsck:
     def _run(self, progress: Progress) -> Iterator[Problem]:
         if self.blobs.deep:
             yield from _check_file(self.database)
-        yield from check_registry(self.database, progress)
+        yield from check_registry(self.database, progress, self.following)
         yield from self._entries(progress)
         yield from check_documents(self.database, self.store, self.at, progress)
         if not self.remote:

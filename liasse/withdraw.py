@@ -72,17 +72,18 @@ class Operator:
             raise WithdrawalRefused(f"a reason of 1 to {LONGEST_REASON} characters is needed: it is journaled")
 
 
-def withdraw(database: Database, identifier: str, operator: Operator) -> Withdrawal:
+def withdraw(database: Database, identifier: str, operator: Operator, following: frozenset[str] = frozenset()) -> Withdrawal:
     """Take back the entries of a document's uniqueId or entryUUID, or a whole submission (its entryUUID or uniqueId).
 
-    Raises WithdrawalRefused (unknown, or withdrawn already), DatabaseError.
+    `following`: as the access policy has it; so below. Raises WithdrawalRefused (unknown, or withdrawn already) and
+    DatabaseError.
     """
 
     def statements(connection: Connection) -> Withdrawal:
         deposit = _find(connection, identifier)
         if deposit and not withdrawal.visible_part(connection, deposit):
             raise WithdrawalRefused(f"{identifier} is withdrawn already")
-        effect = withdrawal.withdraw(connection, deposit)
+        effect = withdrawal.withdraw(connection, deposit, following)
         hidden = _ids(deposit, identifier) - withdrawal.visible_unique_ids(connection, deposit.unique_ids)
         changed = documents.withdraw_documents(connection, hidden, operator.at)
         if not deposit and not changed:
@@ -93,12 +94,14 @@ def withdraw(database: Database, identifier: str, operator: Operator) -> Withdra
     return database.write(statements)
 
 
-def reinstate(database: Database, identifier: str, operator: Operator) -> Withdrawal:
+def reinstate(
+    database: Database, identifier: str, operator: Operator, following: frozenset[str] = frozenset()
+) -> Withdrawal:
     """Undo a withdrawal. Raises WithdrawalRefused (unknown, or not withdrawn), DatabaseError."""
 
     def statements(connection: Connection) -> Withdrawal:
         deposit = _find(connection, identifier)
-        effect = withdrawal.reinstate(connection, deposit)
+        effect = withdrawal.reinstate(connection, deposit, following)
         changed = documents.reinstate_documents(connection, _ids(deposit, identifier), operator.at)
         if not effect.changed and not changed:
             raise WithdrawalRefused(f"{identifier} is not withdrawn")
@@ -108,7 +111,9 @@ def reinstate(database: Database, identifier: str, operator: Operator) -> Withdr
     return database.write(statements)
 
 
-def purge(database: Database, store: FileStore, identifier: str, operator: Operator) -> Withdrawal:
+def purge(
+    database: Database, store: FileStore, identifier: str, operator: Operator, following: frozenset[str] = frozenset()
+) -> Withdrawal:
     """Delete a withdrawn deposit for good: rows, identifiers, and the bytes that nothing else needs.
 
     Bytes stored within the last day stay for now, a deposit of the same bytes may be under way: `liasse fsck --collect`
@@ -120,7 +125,7 @@ def purge(database: Database, store: FileStore, identifier: str, operator: Opera
         if withdrawal.visible_part(connection, deposit):
             raise WithdrawalRefused(f"{identifier} is not wholly withdrawn: withdraw it before it is purged")
         _record(connection, "purge", deposit, identifier, operator)
-        effect = withdrawal.purge(connection, deposit)
+        effect = withdrawal.purge(connection, deposit, following)
         gone = withdrawal.unused_unique_ids(connection, _ids(deposit, identifier))
         states = {d.unique_id: d.state for d in documents.find_documents(connection, sorted(gone))}
         if any(state != documents.WITHDRAWN for state in states.values()):

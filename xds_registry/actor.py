@@ -152,7 +152,7 @@ class Registry:
                 if stored is None:
                     self._check_related(ctx, connection, assigned, facts)
                     rows = Rows({name: list(values) for name, values in prepared.tables.items()})
-                    write.carry_out(connection, assigned, facts, rows, retry, now)
+                    write.carry_out(connection, assigned, facts, rows, retry, now, self.policy.following)
             for effect in request.effects if stored is None else request.replay_effects:
                 effect(connection)
             return answer if stored is None else stored

@@ -47,15 +47,17 @@ CHECKED: tuple[Table, ...] = (
 """The tables whose rows `check_registry` goes through: what a progress bar counts."""
 
 
-def check_registry(database: Database, progress: Progress = lambda _count: None) -> Iterator[Problem]:
-    """Every problem of the registry's tables. Raises a DatabaseError."""
+def check_registry(
+    database: Database, progress: Progress = lambda _count: None, following: frozenset[str] = frozenset()
+) -> Iterator[Problem]:
+    """Every problem of the registry's tables. `following`: as the access policy has it. Raises a DatabaseError."""
     for kind in Kind:
-        yield from check_objects(database, kind, progress)
+        yield from check_objects(database, kind, progress, following)
     for check in (_object_keys, _object_versions, _part_keys, _document_identities, _locators, _masks, _set_identities):
         yield from check(database, progress)
 
 
-def check_objects(database: Database, kind: Kind, progress: Progress) -> Iterator[Problem]:
+def check_objects(database: Database, kind: Kind, progress: Progress, following: frozenset[str]) -> Iterator[Problem]:
     """The objects of one kind."""
     table = OBJECT_TABLES[kind]
     for connection, rows in batches(database, list(table.c), [table.c.patient, table.c.id]):
@@ -66,7 +68,7 @@ def check_objects(database: Database, kind: Kind, progress: Progress) -> Iterato
             yield from _against_versions(connection, kind, rows)
         if kind is Kind.ENTRY:
             yield from _against_documents(connection, rows)
-            yield from _against_masks(connection, rows)
+            yield from _against_masks(connection, rows, following)
         if kind in _IDENTIFIED:
             yield from _against_identities(connection, kind, rows)
         if kind is Kind.ASSOCIATION:
@@ -153,8 +155,8 @@ def _against_documents(connection: Connection, rows: Sequence[Row[Any]]) -> Iter
             yield Problem("document-locator", place, text)
 
 
-def _against_masks(connection: Connection, rows: Sequence[Row[Any]]) -> Iterator[Problem]:
-    stale = stale_documents(connection, ((row.patient, row.unique_id) for row in rows))
+def _against_masks(connection: Connection, rows: Sequence[Row[Any]], following: frozenset[str]) -> Iterator[Problem]:
+    stale = stale_documents(connection, ((row.patient, row.unique_id) for row in rows), following)
     for row in rows:
         if (row.patient, row.unique_id) in stale:
             text = "the confidentiality codes in force are not those of the document's entries; run `liasse reindex`"

@@ -120,7 +120,8 @@ def _update(registry: Registry, ctx: RequestContext, request: Registration) -> b
         if errors(planned.findings):
             words = made.assigned.in_sender_words
             raise XdsFailure([replace(f, context=words(f.context)) for f in planned.findings])
-        update_write.carry_out(connection, made.assigned, facts, planned, contents.links, made.rows, made.retry, made.now)
+        rows, retry, following = made.rows, made.retry, registry.policy.following
+        update_write.carry_out(connection, made.assigned, facts, planned, contents.links, rows, retry, made.now, following)
         named = (version.unique_id for version in (*facts.latest.values(), *facts.named.values()))
         registry.record(ctx, [_row(request, decision, named)])(connection)
         return made.retry.answer

@@ -47,8 +47,11 @@ class Step:
     unreadable: tuple[str, ...]
 
 
-def reindex(database: Database, after: Cursor | None = None) -> Iterator[Step]:
-    """Go through all objects after `after`; each step is durable when it is given. Raises a DatabaseError."""
+def reindex(database: Database, after: Cursor | None = None, *, following: frozenset[str] = frozenset()) -> Iterator[Step]:
+    """Go through all objects after `after`; each step is durable when it is given. Raises a DatabaseError.
+
+    `following`: as the access policy has it.
+    """
     for kind in Kind:
         if after is not None and kind < after.kind:
             continue
@@ -57,7 +60,7 @@ def reindex(database: Database, after: Cursor | None = None) -> Iterator[Step]:
         key = [table.c.patient, table.c.id]
         for rows, details in _read(batches(database, list(table.c), key, after=start, size=_BATCH), kind):
             cursor = Cursor(kind, rows[-1].patient, rows[-1].id)
-            yield _put_right(database, kind, rows, details, cursor)
+            yield _put_right(database, kind, rows, details, cursor, following)
 
 
 def _read(found: Iterator[tuple[Connection, Sequence[Row[Any]]]], kind: Kind) -> Iterator[_Read]:
@@ -65,7 +68,14 @@ def _read(found: Iterator[tuple[Connection, Sequence[Row[Any]]]], kind: Kind) ->
         yield rows, load_details(connection, kind, [row.id for row in rows])
 
 
-def _put_right(database: Database, kind: Kind, rows: Sequence[Row[Any]], details: _Details, cursor: Cursor) -> Step:
+def _put_right(
+    database: Database,
+    kind: Kind,
+    rows: Sequence[Row[Any]],
+    details: _Details,
+    cursor: Cursor,
+    following: frozenset[str],
+) -> Step:
     wrong: list[tuple[Row[Any], LeafIndex]] = []
     unreadable: list[str] = []
     right: list[tuple[Row[Any], LeafIndex]] = []
@@ -78,13 +88,16 @@ def _put_right(database: Database, kind: Kind, rows: Sequence[Row[Any]], details
         same = all(row._mapping[name] == value for name, value in columns.items())
         if not same or details.get(row.id, frozenset()) != index.details:
             wrong.append((row, index))
-    statements = _statements(kind, wrong, right)
+    statements = _statements(kind, wrong, right, following)
     restored = database.write(statements) if right else 0
     return Step(cursor, len(rows), len(wrong) + restored, tuple(unreadable))
 
 
 def _statements(
-    kind: Kind, wrong: Sequence[tuple[Row[Any], LeafIndex]], right: Sequence[tuple[Row[Any], LeafIndex]]
+    kind: Kind,
+    wrong: Sequence[tuple[Row[Any], LeafIndex]],
+    right: Sequence[tuple[Row[Any], LeafIndex]],
+    following: frozenset[str],
 ) -> Callable[[Connection], int]:
     """Statements that rewrite what is wrong and add missing identity rows; their result is the number of the latter."""
 
@@ -102,7 +115,8 @@ def _statements(
         if kind in (Kind.ENTRY, Kind.FOLDER):
             restored += mark_latest(connection, (index.columns["lid"] for _, index in right))
         if kind is Kind.ENTRY:
-            restored += refresh(connection, ((row.patient, index.columns["unique_id"]) for row, index in right))
+            documents = ((row.patient, index.columns["unique_id"]) for row, index in right)
+            restored += refresh(connection, documents, following)
         return restored
 
     return run

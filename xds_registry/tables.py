@@ -67,7 +67,7 @@ document_mask = Table(
     Column("code", code_text(), primary_key=True),
     Index("ix_document_mask_unique_id", "unique_id"),
 )
-"""The confidentiality codes in force on a document of a patient: those of the latest version of each entry of it."""
+"""The confidentiality codes in force on a document of a patient: see `masks`."""
 
 set_identity = Table(
     "set_identity",

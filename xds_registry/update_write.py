@@ -83,8 +83,10 @@ def carry_out(
     rows: Rows,
     retry: write.RetryKey,
     now: str,
+    following: frozenset[str],
 ) -> None:
     """Write what a plan without errors says. `rows`: of the submission itself; `links`: by id, what the plan's links copy.
+    `following`: the codes that follow a document.
 
     Raises XdsFailure where another writer was first with an identifier.
     """
@@ -110,7 +112,7 @@ def carry_out(
     for lid, status in plan.ended.items():
         _end(connection, lid, status)
     write.touch_folders(connection, plan.touched, now)
-    masks.refresh(connection, _documents(assigned, facts))
+    masks.refresh(connection, _documents(assigned, facts), following)
 
 
 def _end(connection: Connection, lid: str, status: int) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Table, delete, or_, select, update
 from xds_metadata.associations import HAS_MEMBER, REPLACING
 from xds_registry import tables as t
 from xds_registry.latest import mark_latest
-from xds_registry.masks import refresh
+from xds_registry.masks import Document, family, refresh
 from xds_registry.references import load_children
 from xds_registry.vocabulary import ASSOCIATION_TYPE, Kind, Status
 
@@ -90,9 +90,13 @@ def _deposit_of_sets(connection: Connection, sets: Sequence[str]) -> Deposit:
     )
 
 
-def withdraw(connection: Connection, deposit: Deposit) -> Effect:
-    """Hide the deposit and what hangs on it. Objects that are withdrawn already are left alone."""
+def withdraw(connection: Connection, deposit: Deposit, following: frozenset[str]) -> Effect:
+    """Hide the deposit and what hangs on it. Objects that are withdrawn already are left alone.
+
+    `following`: the codes that follow a document to what is related to it, as the access policy has it; so below.
+    """
     effect = Effect()
+    related = family(connection, _documents_of(connection, deposit.entries))
     _mark(connection, Kind.ENTRY, deposit.entries, 1, effect)
     _mark(connection, Kind.FOLDER, deposit.folders, 1, effect)
     _mark(connection, Kind.SUBMISSION_SET, deposit.sets, 1, effect)
@@ -103,10 +107,11 @@ def withdraw(connection: Connection, deposit: Deposit) -> Effect:
     for replaced in _replaced_by(connection, effect.changed.get(Kind.ENTRY, set())):
         if not _visibly_replaced(connection, replaced):
             _set_status(connection, _family(connection, replaced), Status.APPROVED, effect)
+    refresh(connection, related, following)
     return effect
 
 
-def reinstate(connection: Connection, deposit: Deposit) -> Effect:
+def reinstate(connection: Connection, deposit: Deposit, following: frozenset[str]) -> Effect:
     """Undo `withdraw`: the objects, their submission sets, and every association both of whose ends are visible again."""
     effect = Effect()
     e = t.entry.c
@@ -119,6 +124,7 @@ def reinstate(connection: Connection, deposit: Deposit) -> Effect:
         _mark(connection, Kind.ASSOCIATION, connected, 0, effect)
     for replaced in _replaced_by(connection, effect.changed.get(Kind.ENTRY, set())):
         _set_status(connection, _family(connection, replaced), Status.DEPRECATED, effect)
+    refresh(connection, _documents_of(connection, deposit.entries), following)
     return effect
 
 
@@ -145,7 +151,7 @@ def unused_unique_ids(connection: Connection, unique_ids: Iterable[str]) -> froz
     return wanted - frozenset(connection.execute(select(e.unique_id).where(e.unique_id.in_(wanted))).scalars())
 
 
-def purge(connection: Connection, deposit: Deposit) -> Effect:
+def purge(connection: Connection, deposit: Deposit, following: frozenset[str]) -> Effect:
     """Delete the rows of a withdrawn deposit, its identifiers included: they may then be used again.
 
     A submission set goes with the last object it held. Refuses nothing: call it for what `visible_part` says is withdrawn.
@@ -161,7 +167,8 @@ def purge(connection: Connection, deposit: Deposit) -> Effect:
     packages: set[str] = set()
     for table, ids in ((t.submission_set, sets), (t.folder, deposit.folders)):
         packages.update(connection.execute(select(table.c.unique_id).where(table.c.id.in_(ids))).scalars())
-    pairs = _documents_of(connection, deposit.entries)
+    documents = _documents_of(connection, deposit.entries)
+    related = family(connection, documents)
     v = t.object_version.c
     lids = connection.execute(select(v.lid).where(v.id.in_(deposit.entries | deposit.folders))).scalars().all()
     for kind, gone in effect.changed.items():
@@ -171,23 +178,23 @@ def purge(connection: Connection, deposit: Deposit) -> Effect:
         _delete(connection, t.part_key, "owner", gone)
     mark_latest(connection, lids)
     _delete(connection, t.set_identity, "unique_id", packages)
-    _forget_documents(connection, pairs)
+    _forget_documents(connection, documents)
+    refresh(connection, related, following)
     return effect
 
 
-def _documents_of(connection: Connection, entries: Iterable[str]) -> set[tuple[str, str]]:
+def _documents_of(connection: Connection, entries: Iterable[str]) -> set[Document]:
     e = t.entry.c
-    return {(row[0], row[1]) for row in connection.execute(select(e.unique_id, e.patient).where(e.id.in_(list(entries))))}
+    return {(row[0], row[1]) for row in connection.execute(select(e.patient, e.unique_id).where(e.id.in_(list(entries))))}
 
 
-def _forget_documents(connection: Connection, pairs: Iterable[tuple[str, str]]) -> None:
-    """Remove identity and locator rows that no entry needs any more, and the codes that no entry gives."""
+def _forget_documents(connection: Connection, documents: Iterable[Document]) -> None:
+    """Remove identity and locator rows that no entry needs any more."""
     e, w = t.entry.c, t.document_locator
-    for unique_id, patient in sorted(pairs):
+    for patient, unique_id in sorted(documents):
         if not connection.execute(select(e.id).where(e.unique_id == unique_id, e.patient == patient)).first():
             connection.execute(delete(w).where(w.c.unique_id == unique_id, w.c.patient == patient))
-    refresh(connection, ((patient, unique_id) for unique_id, patient in pairs))
-    _delete(connection, t.document_identity, "unique_id", unused_unique_ids(connection, (u for u, _ in pairs)))
+    _delete(connection, t.document_identity, "unique_id", unused_unique_ids(connection, (u for _, u in documents)))
 
 
 def _delete(connection: Connection, table: Table, column: str, ids: Iterable[str]) -> None:

@@ -17,7 +17,7 @@ from xds_metadata import associations as types
 from xds_metadata.errors import XdsFailure, errors
 from xds_metadata.model import Submission
 from xds_metadata.patients import patient_column
-from xds_registry import lifecycle, references
+from xds_registry import lifecycle, masks, references
 from xds_registry import tables as t
 from xds_registry.identifiers import Assigned, new_uuid
 from xds_registry.references import Facts, SetIdentity
@@ -131,9 +131,18 @@ def find_set(connection: Connection, unique_id: str) -> SetIdentity | None:
 
 
 def carry_out(
-    connection: Connection, assigned: Assigned, facts: Facts, rows: Rows, retry: RetryKey, now: str
+    connection: Connection,
+    assigned: Assigned,
+    facts: Facts,
+    rows: Rows,
+    retry: RetryKey,
+    now: str,
+    following: frozenset[str],
 ) -> lifecycle.Plan:
-    """Judge and write. Raises XdsFailure, having written nothing that outlives the savepoint, when a finding is an error."""
+    """Judge and write. `following`: the codes that follow a document to what is related to it.
+
+    Raises XdsFailure, having written nothing that outlives the savepoint, when a finding is an error.
+    """
     plan = lifecycle.plan(assigned.submission, facts)
     if errors(plan.findings):
         raise XdsFailure([replace(f, context=assigned.in_sender_words(f.context)) for f in plan.findings])
@@ -145,7 +154,17 @@ def carry_out(
     for entry_id, patient in plan.deprecate:
         set_status(connection, entry_id, patient, Status.DEPRECATED)
     touch_folders(connection, plan.touched, now)
+    if following and _has_relatives(assigned.submission, facts):
+        documents = {(patient_column(e.patient_id), e.unique_id or "") for e in assigned.submission.entries}
+        masks.refresh(connection, documents, following)
     return plan
+
+
+def _has_relatives(submission: Submission, facts: Facts) -> bool:
+    """Whether there may be documents that restrictions of the submission pass to, or come from."""
+    return any(link.type in types.DOCUMENTED for link in submission.associations) or any(
+        entry.unique_id in facts.documents for entry in submission.entries
+    )
 
 
 def insert_rows(connection: Connection, submission: Submission, rows: Rows, retry: RetryKey) -> None:

@@ -40,6 +40,7 @@ def fsck(
             remote=bool(settings.repository.registry),
             at=wall_clock(),
             blobs=BlobCheck(deep=deep, collect=collect),
+            following=stores.following,
         )
         with progress_bar() as bar:
             print_problems(run.run(_counter(run, bar)), json=json)

@@ -34,7 +34,7 @@ def reindex(
         task = bar.add_task("reindexing", total=None)
         objects = changed = 0
         unreadable: list[str] = []
-        for step in reindex_objects(stores.database, after):
+        for step in reindex_objects(stores.database, after, following=stores.following):
             objects, changed = objects + step.objects, changed + step.changed
             unreadable += step.unreadable
             _write_cursor(state, step.cursor)

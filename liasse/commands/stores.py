@@ -11,6 +11,7 @@ from pathlib import Path
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from access_control.policy import UnknownPolicy, load_policy
 from database.engine import open_database
 from database.errors import DatabaseError
 from database.handle import Database
@@ -34,13 +35,19 @@ class Stores:
     database: Database
     store: FileStore
 
+    @property
+    def following(self) -> frozenset[str]:
+        """The confidentiality codes that follow a document, as the access policy has it. Raises UnknownPolicy."""
+        access = self.settings.access
+        return load_policy(access.policy, access.options)(self.database).following
+
 
 @contextmanager
 def failures() -> Iterator[None]:
     """What the stores raise ends the command with 1, its reason on standard error."""
     try:
         yield
-    except (DatabaseError, StoreError, BackupError, WithdrawalRefused) as error:
+    except (DatabaseError, StoreError, BackupError, WithdrawalRefused, UnknownPolicy) as error:
         output.errors().print(output.lines(str(error), output.BAD))
         raise typer.Exit(1) from error
 

@@ -33,11 +33,11 @@ def withdraw(
     with open_stores(config) as stores:
         who = Operator(operator(), wall_clock(), reason)
         if undo:
-            _tell("brought back", reinstate(stores.database, identifier, who))
+            _tell("brought back", reinstate(stores.database, identifier, who, stores.following))
         elif remove:
-            _tell("purged", purge(stores.database, stores.store, identifier, who))
+            _tell("purged", purge(stores.database, stores.store, identifier, who, stores.following))
         else:
-            _tell("withdrawn", take_back(stores.database, identifier, who))
+            _tell("withdrawn", take_back(stores.database, identifier, who, stores.following))
 
 
 def _tell(what: str, done: Withdrawal) -> None:

@@ -190,6 +190,65 @@ def test_confidentiality_in_force_is_that_of_the_latest_version(side: Side) -> N
     assert _in_force(side, first) == {s.code("N").pair}
 
 
+@pytest.mark.parametrize("type_", [types.RPLC, types.XFRM_RPLC, types.APND, types.XFRM])
+def test_a_restriction_reaches_what_was_related_before(side: Side, type_: str) -> None:
+    """What amends or transforms a document has its restrictions while they last, what it replaced too."""
+    side.policy.following = frozenset({s.code("MASK").pair})
+    open_, masked = {s.code("N").pair}, {s.code("N").pair, s.code("MASK").pair}
+    old = register(side)
+    new = register(side, (type_, old.id))
+    below = register(side, (types.XFRM, new.id))
+    strange = register(side)
+    above, under = (new, old) if type_ in types.REPLACING else (old, new)
+    hidden = updated(side, above, confidentiality_codes=(s.code("N"), s.code("MASK"), s.code("OTHER")))
+    assert _in_force(side, above) == masked | {s.code("OTHER").pair}
+    assert _in_force(side, under) == _in_force(side, below) == masked, "and no code that follows nowhere"
+    assert _in_force(side, strange) == open_
+    following = side.policy.following
+    assert list(check_registry(side.database, following=following)) == []
+    side.database.write(lambda connection: connection.execute(t.document_mask.delete()).rowcount)
+    assert "document-mask" in {problem.rule for problem in check_registry(side.database, following=following)}
+    assert sum(step.changed for step in reindex(side.database, following=following)) > 0
+    assert list(check_registry(side.database, following=following)) == []
+    assert _in_force(side, below) == masked
+    updated(side, hidden, previous=2, confidentiality_codes=(s.code("N"),))
+    assert _in_force(side, above) == _in_force(side, under) == _in_force(side, below) == open_
+
+
+def test_of_a_document_and_its_replacement_the_later_word_counts(side: Side) -> None:
+    side.policy.following = frozenset({s.code("MASK").pair})
+    old = register(side)
+    new = register(side, (types.RPLC, old.id))
+    updated(side, old, confidentiality_codes=(s.code("N"), s.code("MASK")))
+    assert s.code("MASK").pair in _in_force(side, new)
+    updated(side, new, confidentiality_codes=(s.code("N"),), title="opened since")
+    assert _in_force(side, new) == {s.code("N").pair}
+    assert s.code("MASK").pair in _in_force(side, old), "what was replaced keeps its own"
+
+
+def test_a_restriction_goes_with_what_is_withdrawn(side: Side) -> None:
+    side.policy.following = following = frozenset({s.code("MASK").pair})
+    old = register(side)
+    new = register(side, (types.RPLC, old.id), confidentiality_codes=(s.code("N"), s.code("MASK")))
+    assert s.code("MASK").pair in _in_force(side, old)
+
+    def act(what: str) -> None:
+        def statements(connection: Connection) -> None:
+            deposit = withdrawal.find_deposit(connection, new.unique_id)
+            getattr(withdrawal, what)(connection, deposit, following)
+
+        side.database.write(statements)
+
+    act("withdraw")
+    assert _in_force(side, old) == {s.code("N").pair}
+    act("reinstate")
+    assert s.code("MASK").pair in _in_force(side, old)
+    act("withdraw")
+    act("purge")
+    assert _in_force(side, old) == {s.code("N").pair}
+    assert list(check_registry(side.database, following=following)) == []
+
+
 def _in_force(side: Side, stored: Stored) -> set[str]:
     mask = t.document_mask.c
     with side.database.read() as connection:
@@ -224,8 +283,8 @@ def test_a_version_that_is_purged_leaves_the_one_before_as_the_latest(side: Side
 
     def taken_back(connection: Connection) -> None:
         deposit = withdrawal.find_deposit(connection, second.id)
-        withdrawal.withdraw(connection, deposit)
-        withdrawal.purge(connection, deposit)
+        withdrawal.withdraw(connection, deposit, frozenset())
+        withdrawal.purge(connection, deposit, frozenset())
 
     side.database.write(taken_back)
     assert list(check_registry(side.database)) == []
