@@ -6,20 +6,23 @@ compiles, evaluated on the facts of that document.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, Literal, assert_never
 
 from access_control.context import RequestContext
+from access_control.decision import Decision
 from access_control.policy import Action, EntryFacts, Target
 from access_control.scope import AllOf, AnyOf, CodesWithin, Condition, FieldIn, HasActor, HasCode, HasStatus, Not
-from dmp.policy import WITHOUT_AUTHORISATION, DmpPolicy, Situation
+from dmp.policy import WITHOUT_AUTHORISATION, DmpPolicy, Situation, own_only, scope_gate
 from dmp.reading import codes_shown, own, types_read_by
 from dmp.rights import functional_right
 from dmp.rules import READING, RULES, Rule
 
 Said = Literal["met", "not met", "not asked"]
 _DEPOSITS: Final = ("dmp-transaction", "dmp-secret", "dmp-cumulation")
+_CALLER: Final = ("dmp-caller", "dmp-patient")
+_AUTHOR: Final = "dmp-see-author"
 _CHANGES: Final = ("dmp-replace", "dmp-change", "dmp-irreversible", "dmp-own", "dmp-of-patient")
 _FEEDING: Final = frozenset({"deposit", "deposit-secretary"})
 
@@ -53,21 +56,60 @@ class Explanation:
 def explain(
     policy: DmpPolicy, ctx: RequestContext, action: Action, target: Target, right: str, document: Shown | None = None
 ) -> Explanation:
-    """The decision about an action that needs a functional right, and about a document where one is read or looked for."""
+    """The decision about an action that needs a functional right, and about a document where one is meant.
+
+    A search and a retrieval are decided first, then what they show; a change needs a document that the caller sees.
+    """
     situation = policy.situation(ctx)
     broken = list(policy.broken(ctx, situation, action, target))
     decided = policy.may(ctx, action, target)
-    steps = [_step(rule, broken, situation, action, target, right) for rule in RULES.values() if rule.id != "dmp-allowed"]
     if document is None:
-        return Explanation(tuple(steps), decided.allowed, decided.rule)
-    reading = list(_reading(policy, situation, action, document, asked=decided.allowed))
-    shown = decided.allowed and holds(policy.scope(ctx, action, [document.facts.patient]).visible, document)
-    rule = decided.rule
+        return Explanation(_steps(broken, situation, action, target, right), decided.allowed, decided.rule)
+    visible = holds(policy.scope(ctx, action, [document.facts.patient]).visible, document)
+    if action is Action.CHANGE:
+        return _of_change(policy, situation, target, right, document, broken, decided, visible=visible)
+    reading = tuple(_reading(policy, situation, action, document, asked=decided.allowed))
+    shown, rule = decided.allowed and visible, decided.rule
     if decided.allowed:
-        own_one = next(step for step in reading if step.rule.id == "dmp-see-author").said == "met"
-        failed = [step.rule.id for step in reading if step.said == "not met" and step.rule.id != "dmp-see-author"]
-        rule = failed[0] if not shown else "dmp-see-author" if own_one and len(failed) else "dmp-allowed"
-    return Explanation((*steps, *reading), shown, rule)
+        own_one = next(step for step in reading if step.rule.id == _AUTHOR).said == "met"
+        failed = _failed(reading)
+        rule = failed[0] if not shown else _AUTHOR if own_one and failed else "dmp-allowed"
+    return Explanation((*_steps(broken, situation, action, target, right), *reading), shown, rule)
+
+
+def _of_change(
+    policy: DmpPolicy,
+    situation: Situation,
+    target: Target,
+    right: str,
+    document: Shown,
+    broken: list[str],
+    decided: Decision,
+    *,
+    visible: bool,
+) -> Explanation:
+    """To a caller who does not see the document it is unknown, whatever the rules of changes say."""
+    closed = list(scope_gate(situation, Action.CHANGE))
+    reading = tuple(_reading(policy, situation, Action.CHANGE, document, asked=not closed))
+    steps = _steps([*closed, *broken], situation, Action.CHANGE, target, right)
+    before = tuple(step for step in steps if step.rule.id not in _CHANGES)
+    after = tuple(step for step in steps if step.rule.id in _CHANGES)
+    rule = decided.rule
+    if not visible:
+        rule = next((each for each in broken if each in _CALLER), "") or (closed or _failed(reading) or [_AUTHOR])[0]
+        after = tuple(replace(step, said="not asked") for step in after)
+    return Explanation((*before, *reading, *after), visible and decided.allowed, rule)
+
+
+def _failed(reading: Sequence[Step]) -> list[str]:
+    """The rules of reading that speak against it; being no author speaks for nothing else."""
+    return [step.rule.id for step in reading if step.said == "not met" and step.rule.id != _AUTHOR]
+
+
+def _steps(broken: Sequence[str], situation: Situation, action: Action, target: Target, right: str) -> tuple[Step, ...]:
+    return tuple(
+        _step(rule, broken, situation, action, target, right) for rule in RULES.values() if rule.id != "dmp-allowed"
+    )
 
 
 def holds(condition: Condition, document: Shown) -> bool:
@@ -100,7 +142,7 @@ _FIELDS: Final[Mapping[str, Callable[[Shown], str]]] = {
 }
 
 
-def _step(rule: Rule, broken: list[str], situation: Situation, action: Action, target: Target, right: str) -> Step:
+def _step(rule: Rule, broken: Sequence[str], situation: Situation, action: Action, target: Target, right: str) -> Step:
     fact = _FACTS[rule.id](situation, target, right) if rule.id in _FACTS else ""
     if rule.id in broken:
         return Step(rule, "not met", fact)
@@ -187,8 +229,11 @@ def _reading(policy: DmpPolicy, situation: Situation, action: Action, document: 
         "dmp-see-visibility": f"closed to this reader: {', '.join(closed) or 'nothing'}",
         "dmp-see-matrix": "not for the patient and who represents him" if view.relation else f"type {type_code} × {column}",
     }
+    unasked = {"dmp-see-matrix"} if view.relation else set()
+    if own_only(situation, action):
+        unasked |= {"dmp-see-visibility", "dmp-see-matrix"}
     for name, rule in READING.items():
         said: Said = "met" if met[name] else "not met"
-        if not asked or (name == "dmp-see-matrix" and view.relation):
+        if not asked or name in unasked:
             said = "not asked"
         yield Step(rule, said, told[name])

@@ -168,15 +168,35 @@ class DmpPolicy:
     def _visible(self, situation: Situation, action: Action) -> Condition:
         caller, view = situation.caller, situation.view
         seen = HasStatus(self.statuses(situation, action))
-        if view.relation:
-            return AllOf((seen, readable(caller, view))) if view.state == "active" else NOTHING
-        if not _closed(situation, "read" if action is Action.RETRIEVE else "search"):
-            return AllOf((seen, readable(caller, view)))
-        if action in (Action.SUBMIT, Action.CHANGE) and not _closed(situation, _feeding(caller)):
-            return AllOf((seen, own(caller)))
-        if action is Action.GET and not _closed(situation, "find-reference"):
-            return AllOf((seen, own(caller)))
-        return NOTHING
+        if next(scope_gate(situation, action), None) is not None:
+            return NOTHING
+        return AllOf((seen, own(caller) if own_only(situation, action) else readable(caller, view)))
+
+
+def scope_gate(situation: Situation, action: Action) -> Iterator[str]:
+    """Why nothing of the record is visible for an action, in the order of decision; nothing where something may be."""
+    if situation.view.relation:
+        if situation.view.state != "active":
+            yield "dmp-record-missing" if situation.view.state in ("missing", "destroyed") else "dmp-record-closed"
+        return
+    closed = list(gate(situation, _reading_right(action)))
+    if closed and not _sees_own(situation, action):
+        yield from closed
+
+
+def own_only(situation: Situation, action: Action) -> bool:
+    """Whether the caller sees no more than what he is an author of: he may not search, but file or find by reference."""
+    return not situation.view.relation and _closed(situation, _reading_right(action)) and _sees_own(situation, action)
+
+
+def _sees_own(situation: Situation, action: Action) -> bool:
+    if action in (Action.SUBMIT, Action.CHANGE):
+        return not _closed(situation, _feeding(situation.caller))
+    return action is Action.GET and not _closed(situation, "find-reference")
+
+
+def _reading_right(action: Action) -> str:
+    return "read" if action is Action.RETRIEVE else "search"
 
 
 def _closed(situation: Situation, right: str) -> bool:

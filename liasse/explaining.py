@@ -5,6 +5,7 @@ The look at the record is journaled before anything is shown, as the other acts 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -76,48 +77,62 @@ def explain_access(
     unique_id: str,
     by: By,
 ) -> Explanation:
-    """What each rule says of the act of `subject`. Raises NoSuchDocument and DatabaseError; `unique_id` may be empty."""
-    document = _look(database, patient, unique_id, subject, by)
-    ctx = RequestContext(question.transaction, "", by.at, subject=subject)
+    """What each rule says of the act of `subject`. Raises NoSuchDocument and DatabaseError; `unique_id` may be empty.
+
+    A record may have several entries of a document: it may happen where it may with one of them.
+    """
+    found: list[Explanation] = []
+    for document in _look(database, patient, unique_id, subject, by):
+        ctx = RequestContext(question.transaction, "", by.at, subject=subject)
+        found.append(_explain(policy, ctx, patient, question, unique_id, document))
+    return next((one for one in found if one.allowed), found[0])
+
+
+def _explain(
+    policy: DmpPolicy, ctx: RequestContext, patient: PatientKey, question: Question, unique_id: str, document: Shown | None
+) -> Explanation:
     if question.action is Action.SUBMIT:
         filed = document.facts if document is not None else replace(_NOTHING, patient=patient, confidentiality=BASE[:1])
         target = Target((patient,), entries=(filed,))
         right = "deposit-secretary" if policy.situation(ctx).caller.kind == "staff_card" else question.right
         return explain(policy, ctx, question.action, target, right)
-    if question.change is not None:
-        facts = document.facts if document is not None else replace(_NOTHING, patient=patient)
-        target = Target((patient,), changes=(replace(question.change, entry=facts),))
-        return explain(policy, ctx, question.action, target, question.right)
+    if question.change is not None and document is not None:
+        target = Target((patient,), changes=(replace(question.change, entry=document.facts),))
+        if question.change.kind == "replace":
+            filing = _explain(policy, ctx, patient, QUESTIONS["deposit"], unique_id, document)
+            if not filing.allowed:
+                return filing
+        return explain(policy, ctx, question.action, target, question.right, document)
     target = Target((patient,), (unique_id,) if unique_id else ())
     return explain(policy, ctx, question.action, target, question.right, document)
 
 
-def _look(database: Database, patient: PatientKey, unique_id: str, subject: Subject, by: By) -> Shown | None:
-    """The latest entry of the document, where one is named; that somebody looked is committed before."""
+def _look(database: Database, patient: PatientKey, unique_id: str, subject: Subject, by: By) -> Sequence[Shown | None]:
+    """The entries of the document, the latest first, where one is named; that somebody looked is committed before."""
     objects = [("document", unique_id)] if unique_id else []
     objects.append(("as", subject.id or subject.structure))
     decision = Decision(allowed=True, rule="operator")
     row = JournalRow(key_text(patient), EXPLAINED, objects, decision, "Success", detail=reason_text(by))
     ctx = RequestContext("operator", "", by.at, subject=by.subject)
 
-    def statements(connection: Connection) -> Shown | None:
+    def statements(connection: Connection) -> Sequence[Shown]:
         journal(ctx, [row])(connection)
-        return _find(connection, patient, unique_id) if unique_id else None
+        return _find(connection, patient, unique_id) if unique_id else ()
 
     found = database.write(statements)
-    if unique_id and found is None:
+    if unique_id and not found:
         raise NoSuchDocument(f"the record has no document {unique_id}")
-    return found
+    return found or (None,)
 
 
-def _find(connection: Connection, patient: PatientKey, unique_id: str) -> Shown | None:
-    e = t.entry.c
+def _find(connection: Connection, patient: PatientKey, unique_id: str) -> Sequence[Shown]:
+    e, v = t.entry.c, t.object_version.c
     wanted = (
         select(e.patient, e.id, e.class_code)
-        .where(e.patient == key_text(patient), e.unique_id == unique_id, e.withdrawn == 0)
-        .order_by(e.version.desc(), e.registered_at.desc())
+        .select_from(t.entry.join(t.object_version, v.id == e.id))
+        .where(e.patient == key_text(patient), e.unique_id == unique_id, e.withdrawn == 0, v.latest == 1)
+        .order_by(e.registered_at.desc(), e.id)
     )
-    row = connection.execute(wanted.limit(1)).first()
-    if row is None:
-        return None
-    return Shown(load_entry_facts(connection, [(row.patient, row.id)])[row.id], row.class_code or "")
+    rows = connection.execute(wanted).all()
+    facts = load_entry_facts(connection, [(row.patient, row.id) for row in rows])
+    return [Shown(facts[row.id], row.class_code or "") for row in rows]

@@ -71,10 +71,28 @@ def test_what_is_explained_is_what_the_server_does(domain: DmpDomain) -> None:
             assert said == (given, rule), name
     assert verdict(domain, unknown, "--mode", "bris_de_glace", "--motive", "unconscious") == (True, "dmp-allowed")
     assert verdict(domain, unknown, "--mode", "bris_de_glace") == (False, "dmp-emergency-reason")
-    assert verdict(domain, doctor, "--action", "unmask", "--document", masked.unique_id or "") == (False, "dmp-own")
+    assert verdict(domain, doctor, "--action", "unmask", "--document", masked.unique_id or "") == (
+        False,
+        "dmp-see-visibility",
+    ), "to him it is unknown"
+    assert verdict(domain, doctor, "--action", "archive", "--document", plain.unique_id or "") == (False, "dmp-own")
+    assert verdict(domain, doctor, "--action", "replace", "--document", plain.unique_id or "") == (False, "dmp-replace")
+    assert verdict(domain, author, "--action", "replace", "--document", plain.unique_id or "") == (True, "dmp-allowed")
     assert verdict(domain, attending, "--action", "unmask", "--document", masked.unique_id or "") == (True, "dmp-allowed")
     assert verdict(domain, domain.structure(), "--action", "deposit") == (True, "dmp-allowed")
     assert verdict(domain, domain.structure()) == (False, "dmp-right")
+
+
+def test_any_entry_of_a_document_that_is_seen_counts(domain: DmpDomain) -> None:
+    """Twins: one that the reader is an author of, one that only doctors read."""
+    author, nurse = domain.professional("author"), domain.professional("second-nurse", profession="60", speciality="")
+    domain.authorise(KEY, author, nurse)
+    own_one = entry(KEY, nurse)
+    twin = entry(KEY, author, type_code=FOR_DOCTORS, unique_id=own_one.unique_id)
+    domain.deposit(nurse, KEY, own_one)
+    domain.deposit(author, KEY, twin)
+    given = domain.get(nurse.about(KEY), own_one.unique_id or "").verdict == "Success"
+    assert verdict(domain, nurse, "--document", own_one.unique_id or "")[0] is given is True
 
 
 def test_the_table_is_for_people_and_the_look_is_journaled(domain: DmpDomain) -> None:

@@ -117,6 +117,27 @@ def test_a_document_is_shown_by_the_rules_that_are_met(
         assert found.allowed is (found.rule in ("dmp-allowed", "dmp-see-author"))
 
 
+@settings(max_examples=400, deadline=None)
+@given(who=callers(), view=views(), facts=documents(), by_role=st.booleans())
+def test_a_change_needs_a_document_that_the_caller_sees(
+    who: Subject, view: RecordView, facts: EntryFacts, by_role: bool
+) -> None:
+    rules = policy(view, role_based_columns=by_role)
+    for right, change in _changes(facts):
+        target = Target((PATIENT,), changes=(change,))
+        seen = holds(rules.scope(request(who), Action.CHANGE, (PATIENT,)).visible, Shown(facts))
+        found = explain(rules, request(who), Action.CHANGE, target, right, Shown(facts))
+        decision = rules.may(request(who), Action.CHANGE, target)
+        assert found.allowed is (seen and decision.allowed)
+        assert [step.rule.id for step in found.steps if step.said == "not met"] or found.allowed
+        assert {step.rule.id for step in found.steps} == {*RULES, *READING} - {"dmp-allowed"}
+        if found.allowed or seen:
+            assert found.rule == decision.rule
+        else:
+            said = {step.rule.id: step.said for step in found.steps}
+            assert said[found.rule] == "not met"
+
+
 def _stored(side: Side, facts: EntryFacts) -> str:
     """The entry in a registry; its uniqueId."""
 
