@@ -1,44 +1,94 @@
 """The command `liasse`. Exit codes: 0 done, 1 refused or failed, 2 wrong use.
 
-`serve` replaces this process by one that never loads the libraries of the command line.
+Only the modules of the command that is asked for are loaded: all of them take seconds. `serve` replaces this process by one
+that never loads the libraries of the command line.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
 
-from conformance.cli import app as conformance
-from conformance.simulators.receive import app as audit
-from liasse.commands.access import app as access
-from liasse.commands.config import config
-from liasse.commands.doctor import doctor
-from liasse.commands.init import init, migrate
-from liasse.commands.mount import mount
-from liasse.commands.record import app as record
-from liasse.commands.serve import serve
-from liasse.commands.upkeep import mount_upkeep
+PLACES: Final[Mapping[str, str]] = {
+    "serve": "liasse.commands.serve:serve",
+    "init": "liasse.commands.init:init",
+    "migrate": "liasse.commands.init:migrate",
+    "doctor": "liasse.commands.doctor:doctor",
+    "submit": "liasse.commands.submit:submit",
+    "find": "liasse.commands.find:find",
+    "get": "liasse.commands.get:get",
+    "demo": "liasse.commands.demo:demo",
+    "fsck": "liasse.commands.fsck:fsck",
+    "scrub": "liasse.commands.maintenance:scrub",
+    "reindex": "liasse.commands.maintenance:reindex",
+    "backup": "liasse.commands.backup:backup",
+    "restore": "liasse.commands.backup:restore",
+    "withdraw": "liasse.commands.withdraw:withdraw",
+    "run-due": "liasse.commands.due:run_due_",
+    "notices": "liasse.commands.due:notices",
+    "config": "liasse.commands.config:config",
+    "patient": "liasse.commands.patient:app",
+    "record": "liasse.commands.record:app",
+    "access": "liasse.commands.access:app",
+    "journal": "liasse.commands.journal:app",
+    "assertion": "liasse.commands.assertion:app",
+    "pki": "liasse.commands.pki:app",
+    "conformance": "conformance.cli:app",
+    "audit": "conformance.simulators.receive:app",
+}
+"""Where each command is: a function, or a typer application with commands of its own."""
+
+
+@cache
+def load(name: str) -> Any:
+    """The command of that name. Raises KeyError."""
+    module, _, attribute = PLACES[name].partition(":")
+    found = getattr(import_module(module), attribute)
+    if isinstance(found, typer.Typer):
+        made: Any = typer.main.get_group(found)
+    else:
+        alone = typer.Typer(add_completion=False)
+        alone.command(name)(found)
+        made = typer.main.get_command(alone)
+    made.name = name
+    return made
+
+
+class _OnDemand(Mapping[str, Any]):
+    """The commands by name, each loaded when it is asked for."""
+
+    def __getitem__(self, name: str) -> Any:
+        return load(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(PLACES)
+
+    def __len__(self) -> int:
+        return len(PLACES)
+
+
+class Commands(TyperGroup):
+    """The group of all commands."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands: Any = _OnDemand()
+
 
 app = typer.Typer(
     name="liasse",
+    cls=Commands,
     help="Document sharing for health records: IHE XDS.b registry and repository.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command()(serve)
-app.command()(init)
-app.command()(migrate)
-app.command()(doctor)
-app.add_typer(config, name="config")
-mount(app)
-mount_upkeep(app)
-app.add_typer(record, name="record")
-app.add_typer(access, name="access")
-app.add_typer(conformance, name="conformance")
-app.add_typer(audit, name="audit")
 
 
 def _version(wanted: bool) -> None:
