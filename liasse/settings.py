@@ -257,7 +257,7 @@ class AccessSettings(Table):
         min_length=1,
         description=(
             "Name of the access policy. open permits everything and hides nothing; dmp applies the rules of the shared "
-            "health record (docs/access-rules.md); an extension may bring others."
+            "health record (docs/access-rules.md); an extension may bring others. The profile dmp needs it to be given."
         ),
     )
     options: dict[str, object] = Field(
@@ -436,6 +436,15 @@ class Settings(Table):
     def worker_count(self) -> int:
         """How many workers are wanted: as set, or the number of processors this process may use."""
         return self.server.workers or len(os.sched_getaffinity(0))
+
+    @model_validator(mode="after")
+    def _chosen(self) -> Self:
+        if self.profile == "dmp" and "policy" not in self.access.model_fields_set:
+            raise ValueError(
+                'access.policy: the profile dmp needs one that is named: "dmp" applies the rules of the shared record, '
+                '"open" permits everything, for laboratories and for a repository whose registry is elsewhere'
+            )
+        return self
 
     def with_workers(self, count: int) -> Settings:
         """A copy with another number of workers."""

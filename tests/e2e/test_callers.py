@@ -90,6 +90,7 @@ def settings(pki: TestPki) -> dict[str, Any]:
     whole.write_bytes(key.certificate.read_bytes() + key.chain.read_bytes())
     return {
         "profile": "dmp",
+        "access": {"policy": "open"},
         "tls": {
             "certificate": whole,
             "key": key.key,

@@ -27,7 +27,9 @@ PATIENT = "279035121518989^^^&1.2.250.1.213.1.4.10&ISO^NH"
 @pytest.fixture(scope="module", params=FRONTS)
 def domain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsDomain]:
     front: Front = request.param
-    with tls_domain(tmp_path_factory.mktemp("callers"), front, {"profile": "dmp"}, assertions=["vihf"]) as made:
+    with tls_domain(
+        tmp_path_factory.mktemp("callers"), front, {"profile": "dmp", "access": {"policy": "open"}}, assertions=["vihf"]
+    ) as made:
         yield made
 
 

@@ -18,7 +18,7 @@ from tests.e2e.tls_domain import TlsDomain, server_files, tls_domain
 
 @pytest.fixture(scope="module")
 def domain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsDomain]:
-    settings = {"profile": "dmp", "server": {"workers": 1}}
+    settings = {"profile": "dmp", "access": {"policy": "open"}, "server": {"workers": 1}}
     with tls_domain(tmp_path_factory.mktemp("certificates"), "built-in", settings) as made:
         yield made
 

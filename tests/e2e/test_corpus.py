@@ -28,6 +28,7 @@ REPOSITORY = "1.2.250.1.999.8"
 def dmp_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     settings = {
         "profile": "dmp",
+        "access": {"policy": "open"},
         "repository": {"unique_id": REPOSITORY, "content_check": "refuse"},
         "affinity_domain": {"codes": "dmp"},
     }

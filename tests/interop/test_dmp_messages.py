@@ -31,6 +31,7 @@ REPOSITORY = "1.2.250.1.213.4.1.1.1.2"
 SUCCESS = "urn:oasis:names:tc:ebxml-regrep:ResponseStatusType:Success"
 SETTINGS = {
     "profile": "dmp",
+    "access": {"policy": "open"},
     "repository": {"unique_id": REPOSITORY, "content_check": "warn"},
     "affinity_domain": {"codes": "dmp", "patients": "any", "assigning_authorities": ["1.2.250.1.213.1.4.10"]},
 }

@@ -26,7 +26,12 @@ TRANSACTION = Transaction(
 
 
 def pages(tmp_path: Path, profile: str = "ihe", **server: object) -> SitePages:
-    given = {"profile": profile, "storage": {"directory": tmp_path}, "server": {"port": 8080, **server}}
+    given = {
+        "profile": profile,
+        "access": {"policy": "open"},
+        "storage": {"directory": tmp_path},
+        "server": {"port": 8080, **server},
+    }
     settings = Settings.model_validate(given)
     return SitePages(settings, Status(1), [TRANSACTION])
 

@@ -73,7 +73,8 @@ def test_any_authority_is_accepted_where_none_is_listed(tmp_path: Path) -> None:
 
 def test_the_profile_decides_what_an_id_may_carry(config: Path) -> None:
     assert run(config, "add", NH).exit_code == 1
-    config.write_text('profile = "dmp"\n' + config.read_text(encoding="utf-8"), encoding="utf-8")
+    text = config.read_text(encoding="utf-8")
+    config.write_text(f'profile = "dmp"\n{text}\n[access]\npolicy = "open"\n', encoding="utf-8")
     assert run(config, "add", NH).exit_code == 0
     assert listed(config) == [NH]
 

@@ -36,14 +36,14 @@ def test_without_anything_it_is_this_machine() -> None:
 
 
 def test_the_settings_name_server_dialect_codes_and_repository(tmp_path: Path) -> None:
-    text = 'profile = "dmp"\n[server]\nport = 9000\n[repository]\nunique_id = "1.2.3"\n'
+    text = 'profile = "dmp"\n[access]\npolicy = "open"\n[server]\nport = 9000\n[repository]\nunique_id = "1.2.3"\n'
     peers = find_peers(written(tmp_path / "a.toml", text), None, None)
     assert urls(peers) == ("http://127.0.0.1:9000/registry", "http://127.0.0.1:9000/repository")
     assert (peers.profile.name, peers.codes.name, peers.repository_id) == ("dmp", "dmp", "1.2.3")
 
 
 def test_options_go_before_the_settings(tmp_path: Path) -> None:
-    config = written(tmp_path / "a.toml", 'profile = "dmp"\n')
+    config = written(tmp_path / "a.toml", 'profile = "dmp"\n[access]\npolicy = "open"\n')
     peers = find_peers(config, "http://a/x", "http://b/y", profile="ihe", codes="toolkit")
     assert urls(peers) == ("http://a/x", "http://b/y")
     assert (peers.profile.name, peers.codes.name, peers.repository_id) == ("ihe", "connectathon", None)

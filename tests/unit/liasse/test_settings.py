@@ -282,3 +282,12 @@ def test_a_responder_that_cannot_be_asked(tmp_path: Path, table: str, said: str)
 def test_a_responder_is_asked_again_within_fifteen_minutes(tmp_path: Path) -> None:
     (problem,) = problems(tmp_path, "[tls]\nocsp_refresh = 901\n")
     assert "tls.ocsp_refresh: found 901, expected less than or equal to 900" in problem
+
+
+def test_the_profile_dmp_needs_a_policy_that_is_named(tmp_path: Path) -> None:
+    """Nobody runs a shared record open by not saying so."""
+    [said] = problems(tmp_path, 'profile = "dmp"\n[access]\n')
+    assert "access.policy: the profile dmp needs one that is named" in said
+    for policy in ("open", "dmp"):
+        assert load_settings(write(tmp_path, f'profile = "dmp"\n[access]\npolicy = "{policy}"\n')).access.policy == policy
+    assert load_settings(write(tmp_path, "")).access.policy == "open"
