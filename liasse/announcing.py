@@ -11,7 +11,6 @@ import json
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Final
 
 from sqlalchemy import Connection, select
@@ -30,14 +29,13 @@ from ebrim.read import read_object_list
 from ebrim.rs import write_submit_objects_request
 from ebrim.write import leaf_prefix
 from journal.rows import JournalRow, Record, journal
-from liasse.submission import UNDIFFERENTIATED, new_oid
+from liasse.submission import new_oid, update_of
 from soap.faults import Fault
 from soap.transaction import Call, Incoming
-from xds_metadata import associations as types
 from xds_metadata.codes import load_codes
 from xds_metadata.errors import XdsFailure
 from xds_metadata.from_ebrim import from_ebrim
-from xds_metadata.model import APPROVED, Association, Author, DocumentEntry, Submission, SubmissionSet
+from xds_metadata.model import APPROVED, Author, Code, DocumentEntry
 from xds_metadata.profile import IHE
 from xds_metadata.to_ebrim import to_ebrim
 from xds_registry import iti57
@@ -51,7 +49,6 @@ SYSTEM: Final = Subject("system:liasse", "Liasse", proof_level="local")
 _BY_DELAY: Final = Decision(allowed=True, rule="dmp-announcement")
 """What decides in the journal: the delays of the settings."""
 
-_MICROSECONDS: Final = 1_000_000
 _OPEN: Final = f'<RegistryObjectList xmlns="{RIM}">'.encode() + leaf_prefix(rim.ExtrinsicObject, APPROVED)
 _CLOSE: Final = b"</RegistryObjectList>"
 
@@ -158,7 +155,10 @@ def _release(registry: Registry, waiting: Announcement, moment: Moment) -> bool:
     actor = replace(registry, policy=OpenPolicy(), codes=load_codes("any"), clock=lambda: moment.now, record=record)
     transaction = iti57.transaction(actor)
     numbers = itertools.count(1)
-    objects = to_ebrim(_update(hidden, moment.now), lambda: f"part-{next(numbers)}")
+    versions = [replace(each, confidentiality_codes=_without(each)) for each in hidden]
+    by, title = Author(person="^Liasse"), "Document rendu visible au patient"
+    submission = update_of(versions, source_id=new_oid(), at=moment.now, author=by, title=title)
+    objects = to_ebrim(submission, lambda: f"part-{next(numbers)}")
     body = parse(write_submit_objects_request(objects))
     incoming = Incoming(path=transaction.endpoint, mtom=False, peer="")
     call = Call(transaction, incoming, f"{UUID_PREFIX}{uuid.uuid4()}", iti57.ACTION, None, body)
@@ -171,34 +171,8 @@ def _detail(moment: Moment) -> str:
     return json.dumps({"reason": moment.reason}, ensure_ascii=False) if moment.reason else ""
 
 
-def _update(hidden: Sequence[DocumentEntry], at: int) -> Submission:
-    """The new versions in a submission set of the system."""
-    owner = SubmissionSet(
-        entry_uuid="SubmissionSet01",
-        unique_id=new_oid(),
-        patient_id=hidden[0].patient_id,
-        source_id=new_oid(),
-        submission_time=datetime.fromtimestamp(at / _MICROSECONDS, UTC).strftime("%Y%m%d%H%M%S"),
-        content_type_code=UNDIFFERENTIATED,
-        authors=(Author(person="^Liasse"),),
-        title="Document rendu visible au patient",
-    )
-    entries, members = [], []
-    for number, entry in enumerate(hidden, 1):
-        codes = tuple(code for code in entry.confidentiality_codes if code.pair != INVISIBLE_PATIENT)
-        name = f"{UUID_PREFIX}{uuid.uuid4()}"
-        members.append(
-            Association(
-                entry_uuid=f"Member{number:02}",
-                type=types.HAS_MEMBER,
-                source=owner.entry_uuid,
-                target=name,
-                submission_set_status=types.ORIGINAL,
-                previous_version=entry.version,
-            )
-        )
-        entries.append(replace(entry, entry_uuid=name, confidentiality_codes=codes, version=None))
-    return Submission((owner,), tuple(entries), (), tuple(members))
+def _without(entry: DocumentEntry) -> tuple[Code, ...]:
+    return tuple(code for code in entry.confidentiality_codes if code.pair != INVISIBLE_PATIENT)
 
 
 def _codes(entry: DocumentEntry) -> set[str]:

@@ -1,12 +1,11 @@
-"""The main job on one machine: a server is started, two documents are provided, found, retrieved and compared.
+"""The main job on one machine: a server is started, the story of one patient is played, wrong cards are refused.
 
-Every step is real: a process of its own, messages over mutual TLS with signed assertions, documents on the disk. Calls with
-a wrong card are refused, or the demonstration fails. `run` reports each step as it ends.
+Every step is real: a process of its own, messages over mutual TLS with signed assertions, documents on the disk, an e-mail
+to the patient. `run` reports each step as it ends.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import signal
@@ -16,75 +15,33 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from conformance.simulators.mail_receiver import MailReceiver
 from database.errors import DatabaseError
 from database.tables import now_micros
 from liasse.caller import Caller, CallerError, Shown, client_context
 from liasse.client import DocumentClient, Endpoints, ExchangeFailed
 from liasse.demo_callers import FOLDER, Callers, CallersMissing, callers_of, tls_table
-from liasse.demo_documents import DEMO_PATIENT, health_summary, pdf_report
+from liasse.demo_documents import DEMO_PATIENT
+from liasse.demo_steps import DemoFailed, Report, Step, timed
+from liasse.demo_story import Stage, Story, tell
 from liasse.demo_traces import Since, Trace, traces
 from liasse.settings import Settings
 from liasse.settings_file import load_settings
 from liasse.storage import init_storage
-from liasse.submission import UNDIFFERENTIATED, Given, Prepared, new_oid, prepare, submission_of
 from pki.testca import Card
-from xds_metadata.codes import load_codes
-from xds_metadata.model import DocumentEntry
-from xds_metadata.profile import PROFILES
-from xds_repository.messages import DocumentRequest
 from xds_repository.store import StoreError
 
 _READY_WITHIN: Final = 20.0
 _STOPS_WITHIN: Final = 20.0
-_SOURCE: Final = "1.2.250.1.999.7"
 _TOLD_WITHIN: Final = 10.0
 _LAST_LINES: Final = 5
 _CONFIG: Final = "demo.toml"
-_DOCTOR, _HOSPITAL = "doctor's card", "hospital's certificate"
-
-
-class DemoFailed(Exception):
-    """A step did not do what it should. The text has one line for each reason."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What was done, by which transaction and which caller if any, with which result, in how many milliseconds.
-
-    `refused`: the server did not do it, as it should.
-    """
-
-    what: str
-    transaction: str
-    result: str
-    milliseconds: float
-    caller: str = ""
-    refused: bool = False
-
-
-Report = Callable[[Step], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """A document of the demonstration's patient."""
-
-    name: str
-    unique_id: str
-    data: bytes
-
-    def write(self, folder: Path) -> Path:
-        """Write it into `folder`; returns the file. Raises OSError."""
-        path = folder / f"{self.name.replace(' ', '-')}.xml"
-        path.write_bytes(self.data)
-        return path
+_SENDER: Final = "record@hospital.example"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +53,7 @@ class Running:
     callers: Callers
     since: Since
     process: subprocess.Popen[bytes]
+    story: Story = field(default_factory=Story)
 
     @property
     def config(self) -> Path:
@@ -144,13 +102,15 @@ def run(directory: Path, report: Report, *, keep: bool = False) -> Running:
 
     Raises DemoFailed; nothing runs any more then.
     """
-    running = _start(directory, report)
-    try:
-        _exchange(running, report)
-        _wrong_cards(running, report)
-    except BaseException:
-        _kill(running.process)
-        raise
+    with MailReceiver() as mail:
+        running = _start(directory, mail.port, report)
+        try:
+            stage = Stage(directory, running.settings, endpoints_of(running.settings), running.callers, mail, report)
+            running = replace(running, story=tell(stage))
+            _wrong_cards(running, report)
+        except BaseException:
+            _kill(running.process)
+            raise
     if not keep:
         stop(running, report)
     return running
@@ -158,7 +118,7 @@ def run(directory: Path, report: Report, *, keep: bool = False) -> Running:
 
 def stop(running: Running, report: Report) -> None:
     """Ask the server to drain and wait for its end. Raises DemoFailed."""
-    with _timed() as milliseconds:
+    with timed() as milliseconds:
         running.process.send_signal(signal.SIGTERM)
         try:
             code = running.process.wait(_STOPS_WITHIN)
@@ -170,24 +130,24 @@ def stop(running: Running, report: Report) -> None:
     report(Step("stop the server", "", "drained", milliseconds()))
 
 
-def _start(directory: Path, report: Report) -> Running:
-    with _timed() as milliseconds:
+def _start(directory: Path, mail: int, report: Report) -> Running:
+    with timed() as milliseconds:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         config = directory / _CONFIG
-        config.write_text(_settings_text(), encoding="utf-8")
+        config.write_text(_settings_text(mail), encoding="utf-8")
         settings = load_settings(config)
         try:
             callers = callers_of(settings)
         except CallersMissing as error:
             raise DemoFailed(str(error)) from error
     report(Step("make certificates and cards", "", str(callers.authorities.parent), milliseconds()))
-    with _timed() as milliseconds:
+    with timed() as milliseconds:
         try:
             init_storage(settings)
         except (DatabaseError, StoreError) as error:
             raise DemoFailed(f"{settings.storage.directory}: {error}") from error
     report(Step("make storage and database", "", str(settings.storage.directory), milliseconds()))
-    with _timed() as milliseconds:
+    with timed() as milliseconds:
         with _log(directory).open("ab") as log:
             since = Since(now_micros(), log.tell())
             process = subprocess.Popen(  # noqa: S603 our own program
@@ -207,8 +167,8 @@ def _start(directory: Path, report: Report) -> Running:
     return running
 
 
-def _settings_text() -> str:
-    tables: dict[str, Mapping[str, str | int | list[str]]] = {
+def _settings_text(mail: int) -> str:
+    tables: dict[str, Mapping[str, str | float | list[str]]] = {
         "server": {"host": "127.0.0.1", "port": _free_port(8443), "workers": 2},
         "tls": tls_table(FOLDER),
         "assertions": {"required": True, "kinds": ["vihf"], "anchors": [f"{FOLDER}/authorities.pem"]},
@@ -216,6 +176,8 @@ def _settings_text() -> str:
         "feed": {"port": _free_port(2575)},
         "storage": {"directory": "data"},
         "repository": {"content_check": "refuse"},
+        "access": {"policy": "dmp"},
+        "notifications": {"host": "127.0.0.1", "port": mail, "tls": "none", "sender": _SENDER, "every": 0.5},
     }
     lines = ['profile = "dmp"']
     for name, table in tables.items():
@@ -259,69 +221,6 @@ def _wait(running: Running) -> None:
     raise DemoFailed("\n".join([f"not healthy within {_READY_WITHIN:.0f} s: {reason}", *_last_lines(running.directory)]))
 
 
-def _exchange(running: Running, report: Report) -> None:
-    """The hospital and the doctor provide a document each, the doctor finds and reads both."""
-    callers = running.callers
-    summary, with_pdf = documents()
-    try:
-        with (
-            running.client(callers.hospital, callers.hospital) as hospital,
-            running.client(callers.doctor, callers.doctor) as doctor,
-        ):
-            sent = {
-                summary.name: _provide(hospital, running, summary, _HOSPITAL, report),
-                with_pdf.name: _provide(doctor, running, with_pdf, _DOCTOR, report),
-            }
-            found = _find(doctor, sent, report)
-            for document in (summary, with_pdf):
-                unique_id = sent[document.name].entry.unique_id or ""
-                _retrieve(doctor, document, found[unique_id], report)
-    except (ExchangeFailed, CallerError) as error:
-        raise DemoFailed(str(error)) from error
-
-
-def documents() -> tuple[Document, Document]:
-    """Two new documents of the demonstration's patient."""
-    now = datetime.now(UTC).replace(microsecond=0)
-    summary, with_pdf = new_oid(), new_oid()
-    return (
-        Document("medical summary", summary, health_summary(summary, new_oid(), now)),
-        Document("report with a PDF", with_pdf, pdf_report(with_pdf, new_oid(), now)),
-    )
-
-
-def _provide(client: DocumentClient, running: Running, document: Document, caller: str, report: Report) -> Prepared:
-    with _timed() as milliseconds:
-        path = document.write(running.directory)
-        prepared = prepare(path, Given(), load_codes("dmp"), PROFILES[running.settings.profile])
-        submission = submission_of([prepared], source_id=_SOURCE, content=UNDIFFERENTIATED, now=datetime.now(UTC))
-        client.submit(submission, [prepared.deposit])
-    result = f"{len(document.data)} bytes, accepted"
-    report(Step(f"provide the {document.name}", "ITI-41", result, milliseconds(), caller))
-    return prepared
-
-
-def _find(client: DocumentClient, sent: Mapping[str, Prepared], report: Report) -> dict[str, DocumentEntry]:
-    with _timed() as milliseconds:
-        found = {entry.unique_id or "": entry for entry in client.find(DEMO_PATIENT)}
-    missing = [name for name, prepared in sent.items() if prepared.entry.unique_id not in found]
-    if missing:
-        raise DemoFailed(f"the registry did not return the {' and the '.join(missing)}")
-    report(Step("find the patient's documents", "ITI-18", f"{len(found)} found", milliseconds(), _DOCTOR))
-    return found
-
-
-def _retrieve(client: DocumentClient, document: Document, entry: DocumentEntry, report: Report) -> None:
-    data = document.data
-    with _timed() as milliseconds:
-        back = io.BytesIO()
-        request = DocumentRequest(entry.repository_unique_id or "", entry.unique_id or "")
-        client.retrieve(request, back, entry)
-    if back.getvalue() != data:
-        raise DemoFailed(f"the {document.name} came back changed: {len(back.getvalue())} bytes, {len(data)} were sent")
-    report(Step(f"retrieve the {document.name}", "ITI-43", f"{len(data)} bytes, identical", milliseconds(), _DOCTOR))
-
-
 def _wrong_cards(running: Running, report: Report) -> None:
     """Two calls that must be refused, each for its own reason."""
     callers = running.callers
@@ -335,7 +234,7 @@ def _wrong_cards(running: Running, report: Report) -> None:
 def _must_be_refused(running: Running, connects: Card, signs: Card, caller: str, rule: str, report: Report) -> None:
     """The caller is told so, and the operator sees `rule`: to fail otherwise is not to be refused. Raises DemoFailed."""
     before = _seen(running, rule)
-    with _timed() as milliseconds:
+    with timed() as milliseconds:
         try:
             with running.client(connects, signs) as client:
                 client.find(DEMO_PATIENT)
@@ -355,15 +254,6 @@ def _must_be_refused(running: Running, connects: Card, signs: Card, caller: str,
 
 def _seen(running: Running, rule: str) -> int:
     return sum(trace.rule == rule for trace in running.traces())
-
-
-@contextmanager
-def _timed() -> Iterator[Callable[[], float]]:
-    """Gives the milliseconds of the block, once it ended."""
-    started = time.perf_counter()
-    ended = started
-    yield lambda: (ended - started) * 1000
-    ended = time.perf_counter()
 
 
 def _log(directory: Path) -> Path:

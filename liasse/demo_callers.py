@@ -15,7 +15,7 @@ from typing import Final
 from cryptography import x509
 
 from access_control.subject import Coded
-from liasse.demo_documents import HOSPITAL_ID, PROFESSIONAL_ID
+from liasse.demo_documents import HOSPITAL_DOCTOR_ID, HOSPITAL_ID, PROFESSIONAL_ID
 from liasse.settings import Settings
 from pki.errors import FilesError
 from pki.testca import SECTORS, Card, TestPki
@@ -25,6 +25,13 @@ FOLDER: Final = "pki"
 """Name of the folder in the demonstration's own."""
 
 _COLLEAGUE_ID: Final = "899999999998"
+_CARDS: Final = {
+    "cardiologist": ("899999999996", "10", "SM04"),
+    "nurse": ("899999999995", "60", ""),
+    "optician": ("899999999994", "28", ""),
+    "emergency": ("899999999993", "10", "SM26"),
+}
+"""Further cards: national id, profession, speciality."""
 _SECTOR: Final = f"SA01^{SECTORS}"
 _HOSTS: Final = ("127.0.0.1", "localhost")
 _SERVER: Final = Path("others", "server", "server-chain.pem")
@@ -45,13 +52,17 @@ class Callers:
     colleague: Card
     hospital: Card
     stranger: Card
+    cardiologist: Card
+    nurse: Card
+    optician: Card
+    emergency: Card
 
     def told(self, card: Card) -> Told:
-        """What `card` does not know: the hospital's kit speaks for the doctor."""
+        """What `card` does not know: the hospital's kit speaks for a doctor of the hospital."""
         if card.kind == "person":
             return Told()
         roles = tuple(Coded(code, system) for code, system in self.doctor.roles)
-        return Told(user=self.doctor.identifier, name=self.doctor.name, roles=roles)
+        return Told(user=HOSPITAL_DOCTOR_ID, name="Demo TESTHOPITAL", roles=roles)
 
 
 def callers_of(settings: Settings) -> Callers:
@@ -71,6 +82,7 @@ def callers_of(settings: Settings) -> Callers:
             Card.load(cards / "colleague"),
             Card.load(folder / "structures" / "hospital"),
             Card.load(folder / _STRANGERS / "cards" / "doctor"),
+            **{name: Card.load(cards / name) for name in _CARDS},
         )
     except (FilesError, OSError, ValueError) as error:
         raise CallersMissing(f"{error}\nremove {folder} to have it made again") from error
@@ -99,6 +111,8 @@ def _make(folder: Path) -> None:
         (aside / _SERVER).write_bytes(server.certificate.read_bytes() + server.chain.read_bytes())
         pki.issue_card("doctor", PROFESSIONAL_ID, structure=HOSPITAL_ID, sector=_SECTOR)
         pki.issue_card("colleague", _COLLEAGUE_ID, structure=HOSPITAL_ID, sector=_SECTOR)
+        for name, (identifier, profession, speciality) in _CARDS.items():
+            pki.issue_card(name, identifier, profession=profession, speciality=speciality)
         pki.issue_structure("hospital", HOSPITAL_ID)
         stranger = TestPki.create(aside / _STRANGERS, name="Another Test", keys="ec")
         stranger.issue_card("doctor", PROFESSIONAL_ID, structure=HOSPITAL_ID, sector=_SECTOR)

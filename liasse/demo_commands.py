@@ -42,7 +42,7 @@ def commands(config: Path, base: str, callers: Callers, document: Path, unique_i
         Command("health", _line(["curl", "--cacert", callers.authorities, *shown, f"{base}/health"])),
         liasse("provide", "submit", document, card=doctor),
         liasse("find", *find, card=doctor),
-        liasse("retrieve", "get", unique_id, "-o", "copy.xml", card=doctor),
+        liasse("retrieve", "get", unique_id, "--patient", DEMO_PATIENT, "-o", "copy.xml", card=doctor),
         liasse("refused: card of another PKI", *find, "--ca", callers.authorities, card=stranger),
         liasse("refused: another card connects", *find, *wrong, card=doctor),
         liasse("what the journal holds", "journal", "show"),

@@ -7,8 +7,10 @@ authority, with a right key. Source: CI-SIS, VSM and header models; HL7 CDA R2; 
 from __future__ import annotations
 
 import base64
+import unicodedata
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 from typing import Final
@@ -20,8 +22,35 @@ DEMO_PATIENT: Final = f"{PATIENT_NUMBER}^^^&{PATIENT_AUTHORITY}&ISO"
 """The patient of both documents, as CX."""
 
 PROFESSIONAL_ID: Final = "899999999999"
+HOSPITAL_DOCTOR_ID: Final = "899999999997"
 HOSPITAL_ID: Final = "1999999999"
-"""National ids of the author and of where they work."""
+"""National ids of the attending doctor, of a doctor of the hospital, and of the hospital."""
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """A professional of the demonstration."""
+
+    id: str
+    family: str
+
+
+ATTENDING: Final = Author(PROFESSIONAL_ID, "TESTMEDECIN")
+OF_HOSPITAL: Final = Author(HOSPITAL_DOCTOR_ID, "TESTHOPITAL")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a report is: its type by LOINC code, and its title."""
+
+    code: str
+    display: str
+    title: str
+
+
+CONSULTATION: Final = Report("11488-4", "CR ou fiche de consultation ou de visite", "Compte rendu de consultation")
+EYES: Final = Report("78513-9", "CR de consultation en ophtalmologie", "Consultation en ophtalmologie")
+SURGERY: Final = Report("34875-5", "Évaluation postopératoire et note de suivi", "Suivi après une opération")
 
 _LOINC: Final = 'codeSystem="2.16.840.1.113883.6.1" codeSystemName="LOINC"'
 _SNOMED: Final = 'codeSystem="2.16.840.1.113883.6.96" codeSystemName="SNOMED CT"'
@@ -85,20 +114,22 @@ def health_summary(unique_id: str, set_id: str, time: datetime) -> bytes:
     )
 
 
-def pdf_report(unique_id: str, set_id: str, time: datetime) -> bytes:
-    """A consultation report whose body is a PDF (level 1), UTF-8. `unique_id` and `set_id` are OIDs, `time` is aware."""
-    pdf = base64.b64encode(
-        minimal_pdf(["Compte rendu de consultation", "Patient de demonstration", "Examen sans anomalie."])
-    )
+def pdf_report(
+    unique_id: str, set_id: str, time: datetime, report: Report = CONSULTATION, author: Author = ATTENDING
+) -> bytes:
+    """A report whose body is a PDF (level 1), UTF-8. `unique_id` and `set_id` are OIDs, `time` is aware."""
+    shown = unicodedata.normalize("NFD", report.title).encode("ascii", "ignore").decode("ascii")
+    pdf = base64.b64encode(minimal_pdf([shown, "Patient de demonstration", "Examen sans anomalie."]))
     return _document(
         unique_id,
         set_id,
         time,
         templates='<templateId root="1.3.6.1.4.1.19376.1.2.20"/>',
-        code=f'<code code="11488-4" displayName="CR ou fiche de consultation ou de visite" {_LOINC}/>',
-        title="Compte rendu de consultation",
+        code=f'<code code="{report.code}" displayName="{report.display}" {_LOINC}/>',
+        title=report.title,
         act=f'<code code="11429006" displayName="consultation" {_SNOMED}/>',
         body=f'<nonXMLBody><text mediaType="application/pdf" representation="B64">{pdf.decode("ascii")}</text></nonXMLBody>',
+        author=author,
     )
 
 
@@ -332,18 +363,29 @@ _ORGANIZATION: Final = f"""<representedOrganization><id root="1.2.250.1.71.4.2.2
 <standardIndustryClassCode code="ETABLISSEMENT" displayName="Etablissement de santé" codeSystem="1.2.250.1.213.1.1.4.9"/>
 </representedOrganization>"""
 
-_PROFESSIONAL: Final = f"""<id root="1.2.250.1.71.4.2.1" extension="{PROFESSIONAL_ID}"/>
+
+def _professional(author: Author) -> str:
+    return f"""<id root="1.2.250.1.71.4.2.1" extension="{author.id}"/>
 <code code="G15_10/SM26" displayName="Médecin - Qualifié en Médecine Générale (SM)" codeSystem="1.2.250.1.213.1.1.4.5"/>
 <addr nullFlavor="NAV"/><telecom nullFlavor="NAV"/>
-<assignedPerson><name><family>TESTMEDECIN</family><given>DEMO</given></name></assignedPerson>
+<assignedPerson><name><family>{author.family}</family><given>DEMO</given></name></assignedPerson>
 {_ORGANIZATION}"""
 
 
 def _document(
-    unique_id: str, set_id: str, time: datetime, *, templates: str, code: str, title: str, act: str, body: str
+    unique_id: str,
+    set_id: str,
+    time: datetime,
+    *,
+    templates: str,
+    code: str,
+    title: str,
+    act: str,
+    body: str,
+    author: Author = ATTENDING,
 ) -> bytes:
     """The header around `body`, with the elements that the French header model wants."""
-    when = time.strftime("%Y%m%d%H%M%S%z")
+    when, professional = time.strftime("%Y%m%d%H%M%S%z"), _professional(author)
     return f"""<?xml version="1.0" encoding="UTF-8"?>
 <ClinicalDocument xmlns="urn:hl7-org:v3" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
 <realmCode code="FR"/><typeId root="2.16.840.1.113883.1.3" extension="POCD_HD000040"/>
@@ -355,13 +397,13 @@ def _document(
 <confidentialityCode code="N" displayName="Normal" codeSystem="2.16.840.1.113883.5.25"/>
 <languageCode code="fr-FR"/><setId root="{escape(set_id)}"/><versionNumber value="1"/>
 {_PATIENT}
-<author><time value="{when}"/><assignedAuthor>{_PROFESSIONAL}</assignedAuthor></author>
+<author><time value="{when}"/><assignedAuthor>{professional}</assignedAuthor></author>
 <custodian><assignedCustodian><representedCustodianOrganization><id root="1.2.250.1.71.4.2.2" extension="{HOSPITAL_ID}"/>
 <name>CENTRE DE DEMONSTRATION</name></representedCustodianOrganization></assignedCustodian></custodian>
 <legalAuthenticator><time value="{when}"/><signatureCode code="S"/>
-<assignedEntity>{_PROFESSIONAL}</assignedEntity></legalAuthenticator>
+<assignedEntity>{professional}</assignedEntity></legalAuthenticator>
 <documentationOf><serviceEvent>{act}<effectiveTime><low value="{when}"/></effectiveTime>
-<performer typeCode="PRF"><assignedEntity>{_PROFESSIONAL}</assignedEntity></performer></serviceEvent></documentationOf>
+<performer typeCode="PRF"><assignedEntity>{professional}</assignedEntity></performer></serviceEvent></documentationOf>
 <componentOf><encompassingEncounter><effectiveTime><low value="{when}"/></effectiveTime><location><healthCareFacility>
 <code code="SA01" displayName="Etablissement public de santé" codeSystem="1.2.250.1.71.4.2.4"/>
 </healthCareFacility></location></encompassingEncounter></componentOf>

@@ -137,7 +137,7 @@ class NoticeDelivery:
     def _give_up(self, row: Row[Any], why: str, done: Delivered) -> None:
         self._change(row, state=DEAD, error=why, attempts=row.attempts + 1)
         done.given_up += 1
-        log.warning("a notice was given up", code=why[:3] if why[:3].isdigit() else why, attempts=row.attempts + 1)
+        log.warning("a notice was given up", code=why[:3] if why[:3].isdigit() else why, count=row.attempts + 1)
 
     def _change(self, row: Row[Any], **values: object) -> None:
         self._write(update(dmp_notice).where(dmp_notice.c.id == row.id).values(values))
@@ -155,7 +155,7 @@ class NoticeDelivery:
             self._pause = min(self._pause * 2 or AWAY_FIRST, AWAY_LONGEST)
             self._again_at = at + self._pause
             if failure != self.failure:
-                log.warning("notices cannot be delivered, they wait", reason=failure)
+                log.warning("notices cannot be delivered, they wait", code=failure)
         elif self.failure:
             self._pause = self._again_at = 0
             log.info("notices are delivered again")

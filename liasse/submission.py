@@ -250,3 +250,36 @@ def submission_of(
         if (old := (replaced or {}).get(each.replaces or "")) is not None
     ]
     return Submission((submission_set,), tuple(each.entry for each in prepared), (), (*members, *links))
+
+
+def update_of(versions: Sequence[DocumentEntry], *, source_id: str, at: int, author: Author, title: str) -> Submission:
+    """A metadata update (ITI-57) that makes these the new versions of stored entries of one patient.
+
+    Each is as the registry returned it but for what changes, with its logical id and the version that it follows. `at`:
+    microseconds since 1970 UTC. Source: IHE ITI TF-2 3.57.4.1.3.
+    """
+    owner = SubmissionSet(
+        entry_uuid="SubmissionSet01",
+        unique_id=new_oid(),
+        patient_id=versions[0].patient_id,
+        source_id=source_id,
+        submission_time=datetime.fromtimestamp(at / 1_000_000, UTC).strftime("%Y%m%d%H%M%S"),
+        content_type_code=UNDIFFERENTIATED,
+        authors=(author,),
+        title=title,
+    )
+    entries, members = [], []
+    for number, entry in enumerate(versions, 1):
+        name = f"urn:uuid:{uuid.uuid4()}"
+        members.append(
+            Association(
+                entry_uuid=f"Member{number:02}",
+                type=HAS_MEMBER,
+                source=owner.entry_uuid,
+                target=name,
+                submission_set_status="Original",
+                previous_version=entry.version,
+            )
+        )
+        entries.append(replace(entry, entry_uuid=name, version=None))
+    return Submission((owner,), tuple(entries), (), tuple(members))

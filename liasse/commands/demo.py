@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -12,11 +13,17 @@ from rich.table import Table
 
 from liasse import demo as demonstration
 from liasse.commands import output
+from liasse.commands.journal_people import table as history_table
 from liasse.commands.peers import read_settings, usage
 from liasse.demo_callers import Callers, CallersMissing, callers_of
 from liasse.demo_commands import commands
+from liasse.demo_steps import DemoFailed, Step
+from liasse.demo_story import SCENES, TOLD, Story, documents, listed
 from liasse.demo_traces import Trace
 from liasse.settings import Settings
+
+_PAUSE: Final = 0.25
+"""Seconds after each step for a person who looks on."""
 
 
 def demo(
@@ -34,10 +41,12 @@ def demo(
         ),
     ] = None,
 ) -> None:
-    """Start a server, provide two documents, find them, retrieve them, compare the bytes, stop the server.
+    """Start a server, play the story of one patient's record, stop the server.
 
-    Everything goes over mutual TLS with signed assertions. Calls with a wrong card are shown too: the demonstration fails
-    if one is answered.
+    Documents are provided, found and read back over mutual TLS with signed assertions. An attending doctor, a cardiologist,
+    a nurse, an optician and a hospital ask the same, before and after the patient has a document masked and somebody
+    blocked; there is an emergency, and the patient is told of it. Calls with a wrong card are shown too. The demonstration
+    fails where somebody gets more, or less, than is his to see.
     """
     if only_prepare is not None:
         if directory is not None or keep:
@@ -67,21 +76,30 @@ def _prepare(config: Path) -> None:
 def _show(directory: Path, *, keep: bool) -> None:
     """The steps one by one while they happen, then all in a table with what the operator sees and the addresses."""
     progress = output.errors()
-    steps: list[demonstration.Step] = []
+    steps: list[Step] = []
 
-    def report(step: demonstration.Step) -> None:
+    def report(step: Step) -> None:
         steps.append(step)
-        progress.print(output.lines(f"{step.what}: {step.result}", output.DIM), soft_wrap=True)
+        who = f"{step.caller}: " if step.caller else ""
+        style = output.NOTE if step.refused else output.DIM
+        progress.print(output.lines(f"{who}{step.what}: {step.result}", style), soft_wrap=True)
+        if progress.is_terminal:
+            time.sleep(_PAUSE)
 
     try:
         running = demonstration.run(directory.resolve(), report, keep=keep)
         seen = running.traces()
-    except (demonstration.DemoFailed, OSError) as error:
+    except (DemoFailed, OSError) as error:
         output.complain(f"the demonstration failed after {len(steps)} steps")
         output.complain(str(error))
         raise typer.Exit(1) from error
     console = output.console()
     console.print(_steps(steps))
+    console.print(_answers(running.story))
+    console.print(_mails(running.story))
+    if running.story.history is not None:
+        console.print(output.lines("What the patient reads in the history of her record", "bold"))
+        console.print(history_table(running.story.history[1], "en"))
     console.print(_traces(seen))
     console.print(_addresses(running))
     if keep:
@@ -89,7 +107,7 @@ def _show(directory: Path, *, keep: bool) -> None:
         console.print(f"The server runs on: stop it with kill {running.process.pid}, its folder is {running.directory}")
 
 
-def _steps(steps: list[demonstration.Step]) -> Table:
+def _steps(steps: list[Step]) -> Table:
     table = output.table("what happened", "who called", "transaction", "result")
     table.add_column("ms", justify="right", no_wrap=True)
     for step in steps:
@@ -98,13 +116,34 @@ def _steps(steps: list[demonstration.Step]) -> Table:
     return table
 
 
+def _answers(story: Story) -> Table:
+    """The same query by each, scene by scene."""
+    table = output.table("who asks for all documents", *SCENES)
+    callers = list(next(iter(story.answers.values()), {}))
+    for caller in callers:
+        got = [answers[caller] for answers in story.answers.values()]
+        cells = [output.lines(listed(each), output.NOTE if each is None else output.GOOD) for each in got]
+        table.add_row(caller, *cells)
+    return table
+
+
+def _mails(story: Story) -> Table:
+    """What the patient was told."""
+    table = output.table("e-mail to the patient", "text")
+    for mail in story.mails:
+        subject = str(mail.message["Subject"])
+        table.add_row(output.lines(subject, output.BAD if subject == TOLD else output.GOOD), mail.text.strip())
+    return table
+
+
 def _traces(seen: list[Trace]) -> Table:
-    """What the operator sees."""
+    """What the operator sees of calls that were refused."""
     table = output.table("the operator sees in", "caller", "proof", "action", "what", "rule id", "detail")
     for trace in seen:
-        style = output.GOOD if trace.decision == "allowed" else output.NOTE
+        if trace.decision == "allowed":
+            continue
         texts = (trace.where, trace.caller, trace.proof, trace.action)
-        table.add_row(*texts, output.lines(trace.decision, style), trace.rule, output.lines(trace.detail, output.DIM))
+        table.add_row(*texts, output.lines(trace.decision, output.NOTE), trace.rule, output.lines(trace.detail, output.DIM))
     return table
 
 
@@ -117,7 +156,7 @@ def _addresses(running: demonstration.Running) -> Table:
 
 def _print_commands(console: Console, config: Path, settings: Settings, callers: Callers) -> None:
     """How to call the server, with a new document; one line each, not broken, so that they can be pasted."""
-    document = demonstration.documents()[0]
+    document = documents()[0]
     path = document.write(callers.authorities.parent.parent)
     console.print("Commands to paste while the server runs:")
     for command in commands(config, demonstration.base_of(settings), callers, path, document.unique_id):

@@ -38,6 +38,7 @@ OTHER_CODES = [
 def dmp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     settings = {
         "profile": "dmp",
+        "access": {"policy": "open"},
         "server": {"workers": 1},
         "repository": {"unique_id": REPOSITORY, "content_check": "refuse"},
         "affinity_domain": {"codes": "dmp"},
@@ -231,7 +232,9 @@ def test_get_needs_no_registry_when_the_repository_is_named(dmp: RunningServer, 
 
 def test_urls_come_from_a_settings_file(dmp: RunningServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     patient = new_patient()
-    config = write_config(tmp_path / "settings", {"profile": "dmp", "server": {"port": dmp.port}})
+    config = write_config(
+        tmp_path / "settings", {"profile": "dmp", "access": {"policy": "open"}, "server": {"port": dmp.port}}
+    )
     assert run("submit", "--config", config, "--patient", patient, summary(tmp_path)).exit_code == 0
     monkeypatch.setenv("LIASSE_CONFIG", str(config))
     assert len(json.loads(run("find", "--patient", patient, "--json").stdout)) == 1
@@ -416,11 +419,16 @@ def test_a_patient_is_accepted_once_made_known(make_server: ServerFactory, tmp_p
 def test_the_demonstration_succeeds() -> None:
     done = run("demo")
     assert done.exit_code == 0, done.output
-    for text in ("ITI-41", "ITI-18", "ITI-43", "identical", "/registry", "/repository", "2 found", "drained"):
+    for text in ("ITI-41", "ITI-18", "ITI-43", "identical", "ITI-57", "/registry", "/repository", "drained"):
         assert text in done.stdout
-    for text in ("https://", "hospital's certificate", "doctor's card", "tls-handshake", "assertion-binding"):
+    for text in ("https://", "attending doctor", "Emergency access", "Break-glass", "tls-handshake", "assertion-binding"):
         assert text in done.stdout
-    for text in ("retrieve the report with a PDF", "does not accept our certificate", "DMPInvalidVIHF"):
+    for text in (
+        "retrieve the consultation report",
+        "optician: ask for the patient's documents: eye report",
+        "does not accept our certificate",
+        "DMPInvalidVIHF",
+    ):
         assert text in done.stderr
 
 
@@ -428,7 +436,7 @@ def test_the_demonstration_can_be_repeated_in_its_folder(tmp_path: Path) -> None
     assert run("demo", "--directory", tmp_path / "demo").exit_code == 0
     again = run("demo", "--directory", tmp_path / "demo")
     assert again.exit_code == 0, again.output
-    assert "4 found" in again.stdout
+    assert "told once within an hour" in again.stderr
 
 
 def test_the_demonstration_leaves_the_server_running_when_told_to(tmp_path: Path) -> None:

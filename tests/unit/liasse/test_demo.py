@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from liasse import demo
-from liasse.demo import DemoFailed, Running, Step
+from liasse import demo, demo_story
+from liasse.demo import Running
 from liasse.demo_callers import callers_of
+from liasse.demo_documents import HOSPITAL_DOCTOR_ID
+from liasse.demo_steps import DemoFailed, Step
+from liasse.demo_story import MOTIVE, SCENES, TOLD
 from liasse.demo_traces import JOURNAL, LOG, Since
 from liasse.settings import Settings, TlsSettings
 
@@ -68,7 +71,8 @@ def test_an_interrupted_demonstration_leaves_no_server(tmp_path: Path, monkeypat
     with pytest.raises(KeyboardInterrupt):
         demo.run(tmp_path / "demo", interrupted)
     made = ["make certificates and cards", "make storage and database"]
-    assert seen == [*made, "start the server", "provide the medical summary"]
+    opened = ["open the patient's record", "choose who may read it"]
+    assert seen == [*made, "start the server", *opened, "provide the medical summary"]
     assert [each.returncode for each in started] == [-9]
 
 
@@ -82,18 +86,19 @@ def test_calls_with_a_wrong_card_must_be_refused_and_leave_their_traces(
         assert "does not accept our certificate" in refused["a card of another PKI"]
         assert "DMPInvalidVIHF" in refused["doctor's card, signed by another's"]
         seen = running.traces()
-        rows = [(row.action, row.caller, row.proof, row.decision) for row in seen if row.where == JOURNAL]
-        doctor = running.callers.doctor.identifier
-        assert rows == [
-            ("provide", doctor, "structure", "allowed"),
-            ("provide", doctor, "card", "allowed"),
-            ("query", doctor, "card", "allowed"),
-            ("retrieve", doctor, "card", "allowed"),
-            ("retrieve", doctor, "card", "allowed"),
-            ("query", "anonymous", "none", "refused"),
+        refusals = [(row.where, row.caller, row.rule) for row in seen if row.decision != "allowed"]
+        hospital, unknown = (JOURNAL, HOSPITAL_DOCTOR_ID, "dmp-right"), running.callers.emergency.identifier
+        blocked = (JOURNAL, running.callers.cardiologist.identifier, "dmp-blocked")
+        asked = [hospital, (JOURNAL, unknown, "dmp-authorisation")]
+        assert refusals == [
+            *asked,
+            *asked,
+            blocked,
+            *asked,
+            (JOURNAL, "anonymous", "assertion-binding"),
+            (LOG, "", "tls-handshake"),
+            (LOG, "", "binding"),
         ]
-        assert [row.rule for row in seen if row.decision != "allowed"] == ["assertion-binding", "tls-handshake", "binding"]
-        assert [row.rule for row in seen if row.where == LOG] == ["tls-handshake", "binding"]
         right, wrong = running.callers.doctor, running.callers.colleague
         with pytest.raises(DemoFailed, match=r"^nobody: the query was answered, it must be refused$"):
             demo._must_be_refused(running, right, right, "nobody", "assertion-binding", steps.append)
@@ -102,3 +107,28 @@ def test_calls_with_a_wrong_card_must_be_refused_and_leave_their_traces(
             demo._must_be_refused(running, right, wrong, "nobody", "tls-handshake", steps.append)
     finally:
         demo.stop(running, steps.append)
+
+
+def test_the_story_is_that_of_a_patient_who_decides(tmp_path: Path) -> None:
+    """Every answer was checked as it came; here what a person is shown of it."""
+    steps: list[Step] = []
+    running = demo.run(tmp_path / "demo", steps.append)
+    story = running.story
+    first, masked, blocked = (story.answers[scene] for scene in SCENES)
+    assert first["attending doctor"] == first["cardiologist"] == masked["attending doctor"] == blocked["attending doctor"]
+    assert masked["cardiologist"] == (first["cardiologist"] or frozenset()) - {"consultation report"}
+    assert blocked["cardiologist"] is None
+    assert (first["optician"], first["hospital"]) == (frozenset({"eye report"}), None)
+    told = [str(mail.message["Subject"]) for mail in story.mails]
+    assert (told[0], told[-1]) == ("A shared health record is open", TOLD)
+    assert story.history is not None
+    emergencies = [line.reason for line in story.history[1] if line.emergency]
+    assert emergencies == [MOTIVE]
+
+
+def test_the_demonstration_fails_where_somebody_sees_more_than_he_should(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo_story, "_AT_FIRST", {**demo_story._AT_FIRST, "nurse": frozenset({"surgery note"})})
+    with pytest.raises(DemoFailed, match=r"^at first: the nurse should get surgery note, but got medical summary"):
+        demo.run(tmp_path / "demo", lambda _step: None)

@@ -47,7 +47,8 @@ def test_what_make_serve_needs_is_made_once_and_found_again(tmp_path: Path) -> N
 
 def test_everybody_can_connect_and_sign(tmp_path: Path) -> None:
     callers = callers_of(settings_in(tmp_path))
-    for card in (callers.doctor, callers.colleague, callers.hospital, callers.stranger):
+    others = (callers.cardiologist, callers.nurse, callers.optician, callers.emergency)
+    for card in (callers.doctor, callers.colleague, callers.hospital, callers.stranger, *others):
         caller = Caller(card, callers.told(card), callers.authorities, Shown.of(card))
         caller.tls()
         sign = caller.sign(lambda: 1_700_000_000_000_000)
