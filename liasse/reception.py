@@ -45,8 +45,8 @@ class BodyLimits:
     held_per_peer: int = 67_108_864
     held_total: int = 268_435_456
     in_flight: int = 64
-    drain_bytes: int = 1_048_576
-    drain_seconds: float = 2.0
+    drain_bytes: int = 16_777_216
+    drain_seconds: float = 5.0
     block: int = 262_144
 
 

@@ -100,6 +100,15 @@ def test_a_registry_that_is_away_and_comes_back(make_server: ServerFactory) -> N
         seen = wire.send(repository, deposit(3).message())
         assert seen.verdict == "Failure XDSRegistryNotAvailable", seen.text
         assert comes_true(lambda: "could not be asked about pending documents" in repository.log_text())
+    # What the frozen registry was sent it may have dropped, since nobody waited for its answer any more.
+    filed = register(
+        unique_id=f"{OID}.3^{NAME}",
+        repository_unique_id="1.2.250.1.999.32",
+        hash=wire.sha1(CDA),
+        size=str(len(CDA)),
+        mime_type="text/xml",
+    )
+    check(registry, filed, "Success")
     assert comes_true(lambda: pending(repository) == 0)
     for server in (registry, repository):
         clean("remote", server)
