@@ -32,6 +32,7 @@ from xua.kinds.vihf_table import (
     PERSON_ID,
     REINFORCED,
     SMARTCARD,
+    STAFF_SYSTEM,
     X509_NAME,
     X509_NAME_2,
 )
@@ -171,8 +172,10 @@ def _check_peer(peer: CertificateIdentity | None, signer: CertificateIdentity) -
 
 
 def _check_profession(certificate: x509.Certificate, role: Coded) -> None:
-    """The profession that a card's certificate carries, where it carries one."""
+    """The profession that a card's certificate carries; the card of staff carries none, and its holder claims none."""
     profession = profession_of(certificate)
+    if not profession and role.system != STAFF_SYSTEM:
+        raise AssertionRefused("role", f"the first role is {quote(role.code)}, the card is of no profession")
     if profession and profession != role.code:
         raise AssertionRefused("role", f"the first role is {quote(role.code)}, the card says {quote(profession)}")
 

@@ -21,6 +21,8 @@ DIRECT, INDIRECT, REINFORCED = "DIRECTE", "INDIRECTE", "INDIRECTE_RENFORCEE"
 NORMAL, BREAK_GLASS, REGULATION = "normal", "bris_de_glace", "centre_15"
 PURPOSE_SYSTEM: Final = "1.2.250.1.213.1.1.4.248"
 SECTOR_SYSTEM: Final = "1.2.250.1.71.4.2.4"
+STAFF_SYSTEM: Final = "1.2.250.1.213.1.1.4.6"
+"""Of the first role of those who are no professionals of care."""
 RESTRICTION: Final = ("INVISIBLE_REPRESENTANTS_LEGAUX", "1.2.250.1.213.1.1.4.13")
 X509_NAME: Final = "urn:oasis:names:tc:SAML:1.1:nameid-format:X509SubjectName"
 X509_NAME_2: Final = "urn:oasis:names:tc:SAML:2.0:nameid-format:X509SubjectName"
@@ -100,7 +102,7 @@ ATTRIBUTES: Final[tuple[Attribute, ...]] = (
         most=2,
         systems=FIRST_SYSTEMS | SECOND_SYSTEMS,
         condition="a second value for 10, 21 and 99; optional for 40, 60 and in training; none for others",
-        check="JDV_J65; direct: the profession in the card's certificate",
+        check="JDV_J65; direct: the profession in the card's certificate, a role of staff without one",
     ),
     Attribute(
         "authentication",
