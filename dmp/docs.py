@@ -13,7 +13,7 @@ from dmp import tables
 from dmp.caller import Caller
 from dmp.codes import BASE, INVISIBLE_PATIENT, INVISIBLE_REPRESENTATIVES, MASKED
 from dmp.reading import codes_shown
-from dmp.rules import READING, RULES, Rule
+from dmp.rules import KEEPING, READING, RULES, Rule
 from dmp.settings import DmpSettings
 from dmp.views import RecordView
 from schemas import paths
@@ -22,6 +22,7 @@ PAGE = Path("docs/access-rules.md")
 TESTS: Final = (
     "unit/dmp/test_policy.py",
     "unit/dmp/test_*.py",
+    "unit/liasse/test_*.py",
     "e2e/test_*.py",
     "attacks/test_*.py",
     "property/test_*.py",
@@ -108,11 +109,12 @@ what each rule says of one caller, one record and one document.
 
 def page(root: Path = Path()) -> str:
     """The page, in Markdown. `root` is the folder of the sources, for the names of tests."""
-    named = tests_of([*RULES, *READING], root / "tests")
+    named = tests_of([*RULES, *READING, *KEEPING], root / "tests")
     parts = [
         _HEAD,
         _rules(named),
         _reading(named),
+        _keeping(named),
         _visibility(),
         _statuses(),
         _rights(),
@@ -149,6 +151,11 @@ def _reading(named: Mapping[str, str]) -> str:
         + told
         + _table(("Rule", "What it says", "Source", "Test"), map(row, READING.values()))
     )
+
+
+def _keeping(named: Mapping[str, str]) -> str:
+    rows = ((f"`{rule.id}`", rule.text, rule.source, named[rule.id]) for rule in KEEPING.values())
+    return "## How a record is kept\n\n" + _table(("Rule", "What it says", "Source", "Test"), rows)
 
 
 def readers() -> dict[str, tuple[Caller, RecordView]]:

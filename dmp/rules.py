@@ -154,6 +154,34 @@ READING: Final = {
 """What decides for each document whether a reader sees it. They hide and do not refuse: what is hidden is as unknown."""
 
 
+KEEPING: Final = {
+    rule.id: rule
+    for rule in (
+        Rule("dmp-ins", "A record is that of an INS with a right key.", "PDT-INF-526, TD1.1; CI-SIS, INS"),
+        Rule("dmp-record-found", "A patient has one record.", "PDT-INF-526, TD1.1"),
+        Rule(
+            "dmp-consent",
+            "A record is opened or reopened, and a professional unblocked, with the patient's consent.",
+            "R.1111-26 and after; PDT-INF-526, TD0.3",
+        ),
+        Rule("dmp-motive", "Closing a record needs a motive, which is kept.", "PDT-INF-526, TD1.4"),
+        Rule(
+            "dmp-record-active",
+            "An active record is not reopened, and none is destroyed before it was closed.",
+            "PDT-INF-526, TD1.2 and TD1.4; PDT-INF-527",
+        ),
+        Rule("dmp-attending", "An attending doctor is a person who is a doctor.", "PDT-INF-526, TD0.3"),
+        Rule(
+            "dmp-announcement",
+            "Attending doctors and authors are reminded of a document that is hidden from its patient, and after a further "
+            "delay it is made visible to him: 15 and 21 days unless the settings say otherwise.",
+            "R.1111-26 and after; PDT-INF-526",
+        ),
+    )
+}
+"""What decides when a record itself is kept: acts of an operator, of a professional (TD0.3) and of the system."""
+
+
 def allow() -> Decision:
     """Nothing speaks against it."""
     return Decision(allowed=True, rule="dmp-allowed")

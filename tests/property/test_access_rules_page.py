@@ -19,7 +19,7 @@ from dmp.docs import COLUMNS, LIMITS, PAGE, RIGHTS_COLUMNS, main, page, readers
 from dmp.explain import Shown, holds
 from dmp.policy import Situation, gate
 from dmp.reading import readable
-from dmp.rules import READING, RULES
+from dmp.rules import KEEPING, READING, RULES
 from dmp.settings import DmpSettings
 from dmp.views import RecordView
 from tests.e2e.server import ROOT
@@ -54,13 +54,26 @@ def test_the_page_is_in_step(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_rule_is_on_the_page_with_a_source_and_a_test_that_is_there() -> None:
     rules, reading = sections()["The rules"], sections()["What is seen of a record"]
+    keeping = sections()["How a record is kept"]
     assert [row["Rule"] for row in rules] == list(RULES)
     assert [row["Rule"] for row in reading] == list(READING)
-    for row in (*rules, *reading):
+    assert [row["Rule"] for row in keeping] == list(KEEPING)
+    for row in (*rules, *reading, *keeping):
         file, _, function = row["Test"].partition("::")
         assert re.search(rf"def {function}\b", (ROOT / file).read_text(encoding="utf-8"))
         assert row["Source"]
     assert {row["Rule"]: row["Refusal"] for row in rules} == {rule.id: rule.code for rule in RULES.values()}
+
+
+def test_every_rule_that_the_program_names_is_on_the_page() -> None:
+    """No decision and no refusal has an id that a reader of the journal cannot look up."""
+    named = {
+        found
+        for package in ("dmp", "liasse", "xds_registry", "xds_repository")
+        for path in (ROOT / package).rglob("*.py")
+        for found in re.findall(r'"(dmp-[a-z-]+)"', path.read_text(encoding="utf-8"))
+    }
+    assert named == {*RULES, *READING, *KEEPING}
 
 
 def test_every_setting_is_on_the_page() -> None:
