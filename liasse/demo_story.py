@@ -9,6 +9,7 @@ operator does it for her. Each scene is checked: the demonstration fails where s
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -68,6 +69,7 @@ MOTIVE: Final = "unconscious, no relative can be reached"
 _MASK: Final = Code("MASQUE_PS", "1.2.250.1.213.1.1.4.13", "Masqué aux professionnels de santé")
 _MAIL_WITHIN: Final = 20.0
 _SHOWN: Final = 12
+_FAULT: Final = re.compile(r"\(Sender, (\w+)\)")
 _SUMMARY, _CONSULTATION, _EYES, _SURGERY = "medical summary", "consultation report", "eye report", "surgery note"
 _REPORTS: Final[Mapping[str, Kind]] = {_CONSULTATION: CONSULTATION, _EYES: EYES, _SURGERY: SURGERY}
 _ALL: Final = frozenset({_SUMMARY, *_REPORTS})
@@ -277,7 +279,8 @@ class _Teller:
                     found: frozenset[str] | None = frozenset(self._find(card))
                     result = listed(found)
                 except ExchangeFailed as error:
-                    found, result = _REFUSED, f"refused: {error}"
+                    code = _FAULT.search(str(error))
+                    found, result = _REFUSED, f"refused: {code[1] if code else error}"
             if found != expected[caller]:
                 raise DemoFailed(f"{scene}: the {caller} should get {listed(expected[caller])}, but got {result}")
             answers[caller] = found
