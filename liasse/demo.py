@@ -6,6 +6,7 @@ to the patient. `run` reports each step as it ends.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -42,6 +43,11 @@ _TOLD_WITHIN: Final = 10.0
 _LAST_LINES: Final = 5
 _CONFIG: Final = "demo.toml"
 _SENDER: Final = "record@hospital.example"
+_IN_USE: Final = os.strerror(errno.EADDRINUSE)
+
+
+class _PortTaken(DemoFailed):
+    """Another process listens where the server should."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,32 +154,41 @@ def _start(directory: Path, mail: int, report: Report) -> Running:
             raise DemoFailed(f"{settings.storage.directory}: {error}") from error
     report(Step("make storage and database", "", str(settings.storage.directory), milliseconds()))
     with timed() as milliseconds:
-        with _log(directory).open("ab") as log:
-            since = Since(now_micros(), log.tell())
-            process = subprocess.Popen(  # noqa: S603 our own program
-                [sys.executable, "-P", "-m", "liasse.serve", "--config", str(config)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        running = Running(directory, settings, callers, since, process)
+        running = _serve(directory, settings, callers)
         try:
-            _wait(running)
+            try:
+                _wait(running)
+            except _PortTaken:  # by somebody who was faster than the server: once more, on other ports
+                config.write_text(_settings_text(mail, usual=False), encoding="utf-8")
+                running = _serve(directory, load_settings(config), callers)
+                _wait(running)
         except BaseException:
-            _kill(process)
+            _kill(running.process)
             raise
-    report(Step("start the server", "", f"process {process.pid}, healthy", milliseconds()))
+    report(Step("start the server", "", f"process {running.process.pid}, healthy", milliseconds()))
     return running
 
 
-def _settings_text(mail: int) -> str:
+def _serve(directory: Path, settings: Settings, callers: Callers) -> Running:
+    with _log(directory).open("ab") as log:
+        since = Since(now_micros(), log.tell())
+        process = subprocess.Popen(  # noqa: S603 our own program
+            [sys.executable, "-P", "-m", "liasse.serve", "--config", str(directory / _CONFIG)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    return Running(directory, settings, callers, since, process)
+
+
+def _settings_text(mail: int, *, usual: bool = True) -> str:
     tables: dict[str, Mapping[str, str | float | list[str]]] = {
-        "server": {"host": "127.0.0.1", "port": _free_port(8443), "workers": 2},
+        "server": {"host": "127.0.0.1", "port": _free_port(8443 if usual else 0), "workers": 2},
         "tls": tls_table(FOLDER),
         "assertions": {"required": True, "kinds": ["vihf"], "anchors": [f"{FOLDER}/authorities.pem"]},
-        "admin": {"port": _free_port(8081)},
-        "feed": {"port": _free_port(2575)},
+        "admin": {"port": _free_port(8081 if usual else 0)},
+        "feed": {"port": _free_port(2575 if usual else 0)},
         "storage": {"directory": "data"},
         "repository": {"content_check": "refuse"},
         "access": {"policy": "dmp"},
@@ -208,7 +223,7 @@ def _wait(running: Running) -> None:
     while time.monotonic() < deadline:
         if running.process.poll() is not None:
             lines = [f"the server ended with exit code {running.process.returncode}", *_last_lines(running.directory)]
-            raise DemoFailed("\n".join(lines))
+            raise (_PortTaken if _IN_USE in lines[-1] else DemoFailed)("\n".join(lines))
         try:
             with urllib.request.urlopen(f"{base_of(running.settings)}/health", timeout=2, context=tls):  # noqa: S310 our own
                 return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -132,3 +133,14 @@ def test_the_demonstration_fails_where_somebody_sees_more_than_he_should(
     monkeypatch.setattr(demo_story, "_AT_FIRST", {**demo_story._AT_FIRST, "nurse": frozenset({"surgery note"})})
     with pytest.raises(DemoFailed, match=r"^at first: the nurse should get surgery note, but got medical summary"):
         demo.run(tmp_path / "demo", lambda _step: None)
+
+
+def test_a_port_that_was_taken_meanwhile_is_left_to_its_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the look for a free port and the server's own."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        free = demo._free_port
+        monkeypatch.setattr(demo, "_free_port", lambda preferred: taken if preferred == 8443 else free(preferred))
+        running = demo._start(tmp_path / "demo", 2525, lambda _step: None)
+        assert running.settings.server.port != taken
+    demo.stop(running, lambda _step: None)
