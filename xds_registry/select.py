@@ -66,17 +66,16 @@ class Selector:
 
     def run(self, cursor: DBAPICursor, selection: Selection, scope: Scope, limit: int) -> list[Found]:
         """At most `limit` objects of the selection that the scope shows, in the order of registration."""
-        key = (tuple((p.name, p.kind, *map(shape, p.conditions)) for p in selection.picks), scope_shape(scope))
+        key = (limit, tuple((p.name, p.kind, *map(shape, p.conditions)) for p in selection.picks), scope_shape(scope))
         prepared = self._statements.get(key)
         if prepared is None:
             if len(self._statements) >= _MAX_STATEMENTS:
                 self._statements.clear()
-            prepared = self._database.prepare(build(selection, scope, self._dialect))
+            prepared = self._database.prepare(build(selection, scope, limit, self._dialect))
             self._statements[key] = prepared
         parameters = {f"p{i}": v for i, v in enumerate(self._values(selection))}
         if scope is not EVERYTHING:
             parameters |= scope_parameters(scope)
-        parameters["most"] = limit
         prepared.execute(cursor, parameters)
         if _is_plain(selection):
             # The hot path of large answers: what is the same in every row is not fetched, and each row is made once.
@@ -134,8 +133,12 @@ def _is_led(pick: Pick) -> bool:
     return any(isinstance(condition, Driver) for condition in pick.conditions)
 
 
-def build(selection: Selection, scope: Scope, dialect: str) -> Any:
-    """The statement of a selection under a scope."""
+def build(selection: Selection, scope: Scope, limit: int, dialect: str) -> Any:
+    """The statement of a selection under a scope.
+
+    The limit is written out: for one that is bound, SQLite makes the plan anew at each execution.
+    """
+    most, first = literal_column(str(int(limit)), Integer), literal_column("0", Integer)
     scoped = ScopeNames(dialect)
     names = Names(dialect, last_update(scope, scoped))
     if len(selection.picks) == 1 and not _is_led(selection.picks[0]):
@@ -143,9 +146,7 @@ def build(selection: Selection, scope: Scope, dialect: str) -> Any:
         clauses = [clause(c, TABLES[pick.kind], {}, names) for c in pick.conditions]
         where = and_(*clauses, visible(pick.kind, TABLES[pick.kind], scope, scoped))
         columns = _columns(pick.kind, names)
-        return (
-            select(*(columns[1:5] if _is_plain(selection) else columns)).where(where).limit(bindparam("most", type_=Integer))
-        )
+        return select(*(columns[1:5] if _is_plain(selection) else columns)).where(where).limit(most).offset(first)
     picks: dict[str, CTE] = {}
     for pick in selection.picks:
         seen = visible(pick.kind, TABLES[pick.kind], scope, scoped)
@@ -156,7 +157,7 @@ def build(selection: Selection, scope: Scope, dialect: str) -> Any:
         if returned:
             chosen = union(*(select(c.c.patient, c.c.id) for c in returned)).subquery()
             parts.append(same(dialect, chosen, TABLES[kind], _columns(kind, names)))
-    return union_all(*parts).limit(bindparam("most", type_=Integer))
+    return union_all(*parts).limit(most).offset(first)
 
 
 def _pick(pick: Pick, picks: Mapping[str, CTE], seen: Clause, names: Names) -> Select[Any] | CompoundSelect[Any]:
