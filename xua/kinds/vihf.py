@@ -13,6 +13,7 @@ import re
 from typing import Final
 
 from cryptography import x509
+from cryptography.x509.oid import NameOID
 from lxml import etree
 
 from access_control.subject import Coded, ProofLevel, Subject
@@ -172,12 +173,18 @@ def _check_peer(peer: CertificateIdentity | None, signer: CertificateIdentity) -
 
 
 def _check_profession(certificate: x509.Certificate, role: Coded) -> None:
-    """The profession that a card's certificate carries; the card of staff carries none, and its holder claims none."""
+    """The profession that a card's certificate carries, where it carries one; a card of staff is of none."""
     profession = profession_of(certificate)
-    if not profession and role.system != STAFF_SYSTEM:
-        raise AssertionRefused("role", f"the first role is {quote(role.code)}, the card is of no profession")
+    if not profession and role.system != STAFF_SYSTEM and _is_staff(certificate):
+        raise AssertionRefused("role", f"the first role is {quote(role.code)}, the card is one of staff")
     if profession and profession != role.code:
         raise AssertionRefused("role", f"the first role is {quote(role.code)}, the card says {quote(profession)}")
+
+
+def _is_staff(certificate: x509.Certificate) -> bool:
+    """Whether the subject's organisational unit, which names the profession on other cards, says that there is none."""
+    units = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
+    return any(str(unit.value).casefold().startswith("personnel") for unit in units)
 
 
 def profession_of(certificate: x509.Certificate) -> str:

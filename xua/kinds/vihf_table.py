@@ -102,7 +102,7 @@ ATTRIBUTES: Final[tuple[Attribute, ...]] = (
         most=2,
         systems=FIRST_SYSTEMS | SECOND_SYSTEMS,
         condition="a second value for 10, 21 and 99; optional for 40, 60 and in training; none for others",
-        check="JDV_J65; direct: the profession in the card's certificate, a role of staff without one",
+        check="JDV_J65; direct: the profession in the card's certificate; a role of staff for a card of unit Personnel",
     ),
     Attribute(
         "authentication",
