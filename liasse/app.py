@@ -255,7 +255,7 @@ class _Request:
             while data := await body.read():
                 hold(held, body.received, len(data), limit)
                 pieces.append(data)
-            return await self._service.process(_answer_simple, self._service, b"".join(pieces), incoming)
+            return await self._service.process(incoming, _answer_simple, self._service, b"".join(pieces), incoming)
         finally:
             held.give_back()
 

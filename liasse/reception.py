@@ -33,8 +33,9 @@ class BodyLimits:
 
     `message_size`: an envelope, alone or as root part. `request_size`: a whole request. `staged_*`: bytes of parts written
     aside before their root part is judged. `held_*`: bytes of envelopes in memory that are not yet complete. `in_flight`:
-    requests that are processed or wait for it. `drain_*`: what is still read after an early refusal. `block`: bytes that go
-    to or from a worker thread at once.
+    requests that are processed or wait for it, `in_flight_per_client` of one client, of which `threads_per_client` are
+    processed at once. `drain_*`: what is still read after an early refusal. `block`: bytes that go to or from a thread at
+    once.
     """
 
     message_size: int = 16_777_216
@@ -45,6 +46,8 @@ class BodyLimits:
     held_per_peer: int = 67_108_864
     held_total: int = 268_435_456
     in_flight: int = 64
+    in_flight_per_client: int = 32
+    threads_per_client: int = 6
     drain_bytes: int = 16_777_216
     drain_seconds: float = 5.0
     block: int = 262_144

@@ -339,6 +339,10 @@ class LimitSettings(Table):
     in_flight: Count = Field(
         default=64, description="Requests a worker processes or keeps waiting; beyond, 503 with Retry-After."
     )
+    in_flight_per_client: Count = Field(
+        default=32,
+        description="The same of one client: of one certificate, or of one address without certificates.",
+    )
     query_results: Count = Field(default=5000, description="Objects of one LeafClass answer; beyond, XDSTooManyResults.")
 
     @field_validator("free_space")

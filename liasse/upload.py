@@ -13,6 +13,7 @@ from typing import Generic, ParamSpec, Self, TypeVar
 
 from liasse.answer import Answer, render
 from liasse.reception import BodyLimits, Deposit, Quota, Refusal, RequestBody, Share, StageFactory, Work
+from liasse.shares import Shares
 from liasse.threads import Returns, poster
 from soap.mime_headers import MediaType, read_boundary, read_content_id
 from soap.mtom import MimeLimits, PartBegin, PartData, Splitter
@@ -104,6 +105,7 @@ class Service:
         self.staged = Quota(limits.staged_per_peer, limits.staged_total)
         self.held = Quota(max(limits.held_per_peer, limits.message_size), max(limits.held_total, limits.message_size))
         self.busy = 0
+        self.shares = Shares(limits.in_flight_per_client, limits.threads_per_client)
         self._post = poster(pool)
         self._returns: Returns | None = None
 
@@ -121,15 +123,19 @@ class Service:
                     await hop
             raise
 
-    async def process(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """`hop` for the work on a message, refused with 503 when too many are under way."""
+    async def process(self, incoming: Incoming, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """`hop` for the work on a message, refused with 503 when too many are under way, of all or of its client."""
         if self.busy >= self.limits.in_flight:
             raise Refusal(503, "too many requests are under way, try again", "busy")
+        client = incoming.certificate or incoming.peer
+        share = self.shares.enter(client)
         self.busy += 1
         try:
-            return await self.hop(call, *args, **kwargs)
+            async with share.turn:
+                return await self.hop(call, *args, **kwargs)
         finally:
             self.busy -= 1
+            self.shares.leave(client, share)
 
 
 class Package:
@@ -160,7 +166,7 @@ class Package:
                 if self._body.complete:
                     break
                 if self._root_complete and not self._judged:
-                    answer = await self._service.process(self._judge)
+                    answer = await self._service.process(self._incoming, self._judge)
                     self._held.give_back()
                     self._staged.give_back()
                     if answer is not None:
@@ -168,7 +174,7 @@ class Package:
                 elif self._work_size >= self._service.limits.block:
                     await self._service.hop(self._deposit.stage, self._take_work())
             splitter.finish()
-            return await self._service.process(self._finish)
+            return await self._service.process(self._incoming, self._finish)
         finally:
             self._held.give_back()
             self._staged.give_back()

@@ -261,6 +261,8 @@ def build_app(
         staged_per_peer=limits.staged_per_peer,
         staged_total=limits.staged_total,
         in_flight=limits.in_flight,
+        in_flight_per_client=limits.in_flight_per_client,
+        threads_per_client=max(1, settings.server.threads - max(1, settings.server.threads // 4)),
     )
     pages: Pages = SitePages(settings, status, actors.transactions())
     pool = pool or MessageThreads(settings.server.threads, thread_should_end)

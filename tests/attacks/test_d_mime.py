@@ -33,7 +33,7 @@ END = f"--{BOUNDARY}--\r\n".encode()
 
 @pytest.fixture(scope="module")
 def shared_side(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpSide]:
-    with http_side(tmp_path_factory.mktemp("staged"), body=BodyLimits(in_flight=1000)) as running:
+    with http_side(tmp_path_factory.mktemp("staged"), body=BodyLimits(in_flight=1000, in_flight_per_client=1000)) as running:
         yield running
 
 
