@@ -1,7 +1,8 @@
 """Every row of the attack catalogue has its tests.
 
 Those about XML, MTOM and metadata are tried on the running server, and where they are parsed; those about assertions by the
-verifier and, where a server is needed, on one; those about the transport and the journal where they belong.
+verifier and, where a server is needed, on one; those about access on servers of shared records; those about the transport,
+the journal and load where they belong.
 """
 
 from __future__ import annotations
@@ -103,6 +104,16 @@ JOURNAL_OTHER: Mapping[str, tuple[str, ...]] = {
     ),
 }
 
+LOAD = tuple(f"G{n}" for n in range(1, 5))
+"""Those of a caller who is known, as far as reading goes."""
+
+ACCESS = tuple(f"H{n}" for n in range(1, 28) if n != 23)
+"""H23 asks for patients that are merged."""
+
+ACCESS_FILES = tuple(
+    f"tests/attacks/test_h_{name}.py" for name in ("queries", "writing", "following", "rights", "elsewhere")
+)
+
 
 def rows_of(names: Iterable[str]) -> set[str]:
     return {name.split(" ")[0] for name in names}
@@ -145,9 +156,20 @@ def test_a_row_of_the_journal_is_tried(row: str) -> None:
     assert missing(JOURNAL_OTHER.get(row, ())) == []
 
 
+@pytest.mark.parametrize("row", LOAD)
+def test_a_row_of_load_is_tried(row: str) -> None:
+    assert [name for name in functions("tests/attacks/test_g_load.py") if f"_{row.lower()}_" in name]
+
+
+@pytest.mark.parametrize("row", ACCESS)
+def test_a_row_of_access_is_tried(row: str) -> None:
+    assert [name for file in ACCESS_FILES for name in functions(file) if f"_{row.lower()}_" in name]
+
+
 @pytest.mark.corpus
 def test_the_rows_are_those_of_the_catalogue() -> None:
     text = shared("reference", "security.md").read_text(encoding="utf-8")
-    known = set(re.findall(r"^\| ([ABCDEI]\d+) \|", text, re.MULTILINE))
+    known = set(re.findall(r"^\| ([ABCDEGHI]\d+) \|", text, re.MULTILINE))
     here = {*ROWS, *(f"B{n}" for n in range(1, 41)), *(f"C{n}" for n in range(1, 12)), *(f"I{n}" for n in range(1, 11))}
-    assert known <= {*here, "D14", "E9", "E10", "E13"}
+    later = {"D14", "E9", "E10", "E13", "G5", "G6", "G7", "G8", "H23", "H28"}
+    assert known <= {*here, *LOAD, *ACCESS, *later}
