@@ -149,7 +149,7 @@ def test_h3_what_a_visible_document_is_related_to(world: Hidden) -> None:
     before = record.view()
     target = record.document.entry_uuid
     hidden: set[str] = set()
-    for kind in (types.APND, types.XFRM):
+    for kind in (types.APND, types.XFRM, types.SIGNS):
         document = record.world.masked()
         link = replace(samples.link(kind, document.entry_uuid, target), entry_uuid=samples.new_uuid())
         record.world.deposited(document, links=[link])
