@@ -312,9 +312,10 @@ def test_the_registry_process_is_gone(make_server: ServerFactory) -> None:
     given = send_in_time(server, get(before))
     assert given.answer.documents[0].data == before.documents[0]
     with contextlib.closing(wire.open_database(server)) as database:
-        assert list(database.execute("SELECT unique_id, state FROM repository_document")) == [
-            (before.unique_ids[0], "stored")
-        ]
+        states = dict(database.execute("SELECT unique_id, state FROM repository_document"))
+    # What broke on a connection that was open may have arrived: such a document waits, unserved, until the registry tells.
+    assert states.pop(before.unique_ids[0]) == "stored"
+    assert states in ({}, {during.unique_ids[0]: "pending"})
     again = start(registry.config)
     try:
         assert comes_true(lambda: accepted(server, during))
