@@ -73,7 +73,7 @@ def _ins(number: int) -> str:
 
 def run(report: Report, directory: Path, *, workers: int = 2, rounds: int = 5, requests: int = 400) -> None:
     """The part `policy`: of the rounds the least disturbed counts."""
-    pki = TestPki.create(directory / "pki", keys="rsa")
+    pki = TestPki.create(directory / "policy-pki", keys="rsa")
     server = pki.issue("server", "server", hosts=["localhost", "127.0.0.1"])
     doctor = pki.issue_card("doctor", _DOCTOR)
     context = client_context(pki.authorities, doctor)
