@@ -58,7 +58,7 @@ class TlsDomain:
 
     def tcp(self, source: str = "127.0.0.1") -> socket.socket:
         """A connection from an address of this machine, before anything is sent."""
-        return socket.create_connection(("127.0.0.1", self.port), 20, (source, 0))
+        return wire.prompt(socket.create_connection(("127.0.0.1", self.port), 20, (source, 0)))
 
     @contextlib.contextmanager
     def connect(

@@ -238,7 +238,13 @@ def connect(server: RunningServer, timeout: float = _TIMEOUT) -> socket.socket:
 
 def connect_to(port: int, timeout: float = _TIMEOUT) -> socket.socket:
     """A connection to a port of this machine."""
-    return socket.create_connection(("127.0.0.1", port), timeout)
+    return prompt(socket.create_connection(("127.0.0.1", port), timeout))
+
+
+def prompt(connection: socket.socket) -> socket.socket:
+    """The connection, sending the rest of a message without waiting for what arrived."""
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection
 
 
 def send(server: RunningServer, message: Message) -> Seen:
