@@ -7,6 +7,7 @@ dialects and its bind types. Rows come back as the driver's tuples: integers, te
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Column, Connection, Dialect, bindparam, select
@@ -24,7 +25,7 @@ class Prepared:
     parameters one by one, and keep a statement for each number of them.
     """
 
-    __slots__ = ("_defaults", "_names", "_positional", "_processors", "sql")
+    __slots__ = ("_defaults", "_in_order", "_positional", "_processors", "sql")
 
     def __init__(self, statement: ClauseElement, dialect: Dialect) -> None:
         compiled = statement.compile(dialect=dialect)
@@ -34,7 +35,7 @@ class Prepared:
         self._defaults: dict[str, Any] = dict(compiled.construct_params(_check=False))
         self._positional = bool(compiled.positional)
         names = compiled.positiontup if compiled.positional else list(self._defaults)
-        self._names: tuple[str, ...] = tuple(names or ())
+        self._in_order = _values_in_order(names or ())
         self._processors: tuple[tuple[str, Callable[[Any], Any]], ...] = tuple(
             (compiled.bind_names[bind], processor)
             for bind in compiled.bind_names
@@ -69,7 +70,13 @@ class Prepared:
         values = self._defaults | parameters  # type: ignore[operator]
         for name, process in self._processors:
             values[name] = process(values[name])
-        return [values[name] for name in self._names] if self._positional else values
+        return self._in_order(values) if self._positional else values
+
+
+def _values_in_order(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    if len(names) < 2:
+        return lambda values: tuple(values[name] for name in names)
+    return itemgetter(*names)
 
 
 class Statement:

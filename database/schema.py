@@ -7,7 +7,7 @@ from sqlalchemy import Connection, column, inspect, select, table
 from database.errors import SchemaMismatch
 from database.handle import Database
 
-REVISIONS = ("0001", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
+REVISIONS = ("0001", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011")
 """All schema versions, oldest first; the last one is what this program needs. One file each in `migrations/versions`."""
 
 _VERSIONS = table("alembic_version", column("version_num"))

@@ -72,7 +72,8 @@ class DmpPolicy:
         situation = self.situation(ctx)
         if situation.patient is None:
             return Scope(NOTHING, patients=())
-        return Scope(self._visible(situation, action), patients=(key_text(situation.patient),))
+        visible = _visible(situation.caller, situation.view, action, reasoned=bool(situation.reason.strip()))
+        return Scope(visible, patients=(key_text(situation.patient),))
 
     def situation(self, ctx: RequestContext) -> Situation:
         """The caller before the record; read once for a request."""
@@ -165,12 +166,14 @@ class DmpPolicy:
         hidden = situation.view.relation or action in (Action.GET, Action.SUBMIT, Action.CHANGE)
         return _NOT_DELETED if hidden else _ALL
 
-    def _visible(self, situation: Situation, action: Action) -> Condition:
-        caller, view = situation.caller, situation.view
-        seen = HasStatus(self.statuses(situation, action))
-        if next(scope_gate(situation, action), None) is not None:
-            return NOTHING
-        return AllOf((seen, own(caller) if own_only(situation, action) else readable(caller, view)))
+
+@lru_cache(maxsize=256)
+def _visible(caller: Caller, view: RecordView, action: Action, *, reasoned: bool) -> Condition:
+    situation = Situation(caller, None, view, "stated" if reasoned else "")
+    seen = HasStatus(DmpPolicy.statuses(situation, action))
+    if next(scope_gate(situation, action), None) is not None:
+        return NOTHING
+    return AllOf((seen, own(caller) if own_only(situation, action) else readable(caller, view)))
 
 
 def scope_gate(situation: Situation, action: Action) -> Iterator[str]:

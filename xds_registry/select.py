@@ -73,9 +73,8 @@ class Selector:
                 self._statements.clear()
             prepared = self._database.prepare(build(selection, scope, limit, self._dialect))
             self._statements[key] = prepared
-        parameters = {f"p{i}": v for i, v in enumerate(self._values(selection))}
-        if scope is not EVERYTHING:
-            parameters |= scope_parameters(scope)
+        parameters = {} if scope is EVERYTHING else scope_parameters(scope)
+        parameters.update((f"p{i}", v) for i, v in enumerate(self._values(selection)))
         prepared.execute(cursor, parameters)
         if _is_plain(selection):
             # The hot path of large answers: what is the same in every row is not fetched, and each row is made once.

@@ -83,6 +83,7 @@ set_identity = Table(
 )
 """uniqueIds of submission sets and folders; for a set also what recognises a retry and the answer it gets."""
 
+_FOUND_BY = ("patient", "registered_at", "status", "withdrawn", "stable", "id")
 entry = Table(
     "entry",
     metadata,
@@ -113,8 +114,10 @@ entry = Table(
     Index("ix_entry_id", "id"),
     Index("ix_entry_unique_id", "unique_id"),
     Index("ix_entry_submission", "submission"),
-    Index("ix_entry_find", "patient", "registered_at", "status", "withdrawn", "stable", "id"),
+    Index("ix_entry_find", *_FOUND_BY),
+    Index("ix_entry_read", *_FOUND_BY, "type_code", "class_code", "unique_id").ddl_if(dialect="sqlite"),
 )
+"""`ix_entry_read` holds all that access rules ask of most entries: see `visibility`."""
 
 entry_code = Table(
     "entry_code",

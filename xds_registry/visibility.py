@@ -8,8 +8,8 @@ never visible; nor is anything of a patient whom the scope leaves out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Iterator, Mapping
+from functools import cache, lru_cache
 from typing import Any, assert_never
 
 from sqlalchemy import ColumnElement, FromClause, Table, and_, bindparam, case, false, func, not_, or_, select, true
@@ -55,7 +55,7 @@ class ScopeNames:
 
 def scope_shape(scope: Scope) -> tuple[Any, ...]:
     """What of a scope decides the text of its clauses."""
-    return (None if scope.patients is None else len(scope.patients), _shape(scope.visible))
+    return (None if scope.patients is None else len(scope.patients), _known_shape(scope.visible))
 
 
 def scope_values(scope: Scope) -> list[Any]:
@@ -67,8 +67,27 @@ def scope_values(scope: Scope) -> list[Any]:
 
 def scope_parameters(scope: Scope) -> dict[str, Any]:
     """The values of a scope by the names of its parameters."""
-    values = scope_values(scope)
-    return dict(zip(_names(len(values)), values, strict=True))
+    patients = scope.patients or ()
+    parameters = dict(_known_parameters(scope.visible, len(patients)))
+    parameters.update(zip(_names(len(patients)), patients, strict=True))
+    return parameters
+
+
+# A caller asks more than once, and what a profession may read is long.
+_REMEMBERED = 256
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _known_shape(visible: ScopeCondition) -> tuple[Any, ...]:
+    return _shape(visible)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _known_parameters(visible: ScopeCondition, first: int) -> Mapping[str, Any]:
+    """The values of a condition by the names of its parameters, the `first` of which belong to the patients."""
+    values: list[Any] = []
+    _add_values(visible, values)
+    return dict(zip(_names(first + len(values))[first:], values, strict=True))
 
 
 @cache
@@ -177,7 +196,7 @@ def visible(kind: Kind, table: Table, scope: Scope, names: ScopeNames) -> Clause
     if scope.visible == _EVERY or kind is Kind.FOLDER:
         return kept
     if kind is Kind.ENTRY:
-        return and_(kept, entry_clause(scope, table, names))
+        return and_(kept, _clause(scope.visible, table, names.dialect, names.conditions(scope)))
     if kind is Kind.ASSOCIATION:
         return and_(kept, not_(_has_hidden_end(scope, table, names)), not_(_leads_to_hidden(scope, table, names)))
     link, other = t.association.alias(), t.entry.alias()

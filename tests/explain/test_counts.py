@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
+from access_control.context import RequestContext
+from access_control.policy import Action
 from access_control.subject import Subject
 from database import Database
 from dmp import records
@@ -25,6 +27,8 @@ from tests.unit.dmp.world import N, subject
 from xds_metadata.datatypes import PatientKey
 from xds_metadata.model import Code
 from xds_registry import iti18
+from xds_registry.iti18 import bind_query
+from xds_registry.select import Selector
 from xmlsafe import parse
 
 SIZES = (1, 50, 300)
@@ -122,6 +126,28 @@ def test_one_select_of_objects_and_a_constant_number_of_statements(
         counted[size] = len(seen)
     assert len(set(counted.values())) == 1, counted
     assert counted[1] < 6, "the record, the objects and their leaves; on PostgreSQL the journal row too"
+
+
+def test_sqlite_reads_what_the_rules_ask_from_one_index(database: Database) -> None:
+    if database.kind != "sqlite":
+        pytest.skip("PostgreSQL visits the rows")
+    side = Side(database)
+    _filled(side, database)
+    scope = configure({})(database).scope(_context(_patient(1)), Action.FIND, [_patient(1)])
+    query = AdhocQuery(
+        IDS["FindDocuments"], "LeafClass", None, tuple(Slot(n, (v,)) for n, v in find_documents(_cx(_patient(1))))
+    )
+    with database.read_raw() as cursor:
+        spy: Any = Spy(cursor)
+        Selector(database).run(spy, bind_query(query).plan.selection, scope, 100)
+        [(sql, parameters)] = spy.seen
+        cursor.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)
+        plan = [str(row[-1]) for row in cursor.fetchall()]
+    assert plan[0] == "SEARCH entry USING COVERING INDEX ix_entry_read (patient=?)"
+
+
+def _context(key: PatientKey) -> RequestContext:
+    return RequestContext(transaction="ITI-18", message_id="", at=START + 1, subject=subject(patient=_cx(key)))
 
 
 def test_the_count_sees_what_is_executed(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
