@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 from urllib.parse import urlsplit
@@ -34,6 +35,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _APPLICATION_SERVER: Final = "4"
 _UNKNOWN: Final = "unknown"
 _LONGEST: Final = 1024
+_PLAIN = re.compile("[ !#-%'-;=?-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ESCAPED = re.compile('[&<>"\t\n\r]')
 _ESCAPES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
@@ -181,6 +183,7 @@ def _told(coded: tuple[str, str]) -> Code:
     return Code(code, system or _UNKNOWN, code)
 
 
+@lru_cache(maxsize=256)
 def _code(element: str, code: Code) -> str:
     named = _attributes(("csd-code", code.code), ("codeSystemName", code.system), ("originalText", code.text))
     return f"<{element}{named}/>"
@@ -194,9 +197,12 @@ def _text(value: str) -> str:
     """Escaped for element and attribute; what XML cannot hold becomes U+FFFD. Overlong text ends with its SHA-256."""
     if len(value) > _LONGEST:
         value = f"{value[:_LONGEST]}… SHA-256 {sha256(value.encode('utf-8', 'replace')).hexdigest()}"
+    if _PLAIN.fullmatch(value):
+        return value
     return _ESCAPED.sub(lambda found: _ESCAPES[found[0]], _NOT_XML.sub("\ufffd", value))
 
 
+@lru_cache(maxsize=256)
 def _host(uri: str) -> str:
     try:
         return urlsplit(uri).hostname or ""
@@ -204,6 +210,7 @@ def _host(uri: str) -> str:
         return ""
 
 
+@lru_cache(maxsize=256)
 def _is_address(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
