@@ -136,7 +136,7 @@ class DmpPolicy:
         if _of_patient(change.entry):
             if situation.view.relation != "holder" and not (situation.view.attending and situation.caller.kind == "doctor"):
                 yield "dmp-of-patient"
-            yield from gate(situation, "archive" if right == "delete" else right)
+            yield from gate(situation, right_to_delete(change.entry) if right == "delete" else right)
             return
         yield from gate(situation, right)
         yield from _limit(situation, right, change.entry)
@@ -259,6 +259,11 @@ def _of_structure(caller: Caller, entry: EntryFacts) -> bool:
 def _of_patient(entry: EntryFacts) -> bool:
     """Whether the patient deposited it himself: he is its author."""
     return key_text(entry.patient) in entry.persons
+
+
+def right_to_delete(entry: EntryFacts) -> str:
+    """The functional right that it needs: a document of the patient himself goes with who may archive it."""
+    return "archive" if _of_patient(entry) else "delete"
 
 
 def _right_of(situation: Situation, action: Action, target: Target) -> str:

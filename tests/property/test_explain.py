@@ -184,3 +184,13 @@ def test_the_select_shows_what_is_explained(database: Database) -> None:
             assert found is (holds(scope.visible, Shown(facts, "")) and scope.patients == (key_text(PATIENT),))
 
     run()
+
+
+def test_who_may_archive_a_document_of_the_patient_may_delete_it() -> None:
+    rules = policy(RecordView(state="active", authorisation="valid", attending=True))
+    told = {}
+    for facts in (entry(), entry(persons=(key_text(PATIENT),))):
+        target = Target((PATIENT,), changes=(Change("status", facts, status="Deleted"),))
+        found = explain(rules, request(subject()), Action.CHANGE, target, "delete", Shown(facts))
+        told[facts.persons] = next(step.fact for step in found.steps if step.rule.id == "dmp-right")
+    assert list(told.values()) == ["delete: open, with limit 8", "archive: open"]
