@@ -21,7 +21,7 @@ from liasse.answer import Answer, close_chunks, next_block, plain, render
 from liasse.front import front_address, front_certificate, refuse_claims
 from liasse.logs import log_line
 from liasse.reception import BodyLimits, Disconnected, Receive, Refusal, RequestBody, StageFactory, header_values
-from liasse.upload import Package, Service, charset, hold
+from liasse.upload import UNTOLD, Package, Service, charset, hold
 from soap.answering import WHOLE
 from soap.mime_headers import MediaType, MimeError, read_media_type
 from soap.transaction import Incoming, SoapServer
@@ -151,7 +151,7 @@ class _Request:
         self._sent = 0
         self._body: RequestBody | None = None
         self._certificate: bytes | None = None
-        self._address = self.peer or "local"
+        self._address = self.peer or UNTOLD
 
     @property
     def query(self) -> str:
@@ -235,7 +235,7 @@ class _Request:
             self._certificate = state.get("peer_certificate")
         else:
             self._certificate = front_certificate(headers)
-            self._address = front_address(headers) or "local"
+            self._address = front_address(headers) or UNTOLD
 
     def _incoming(self, media_type: MediaType, *, mtom: bool) -> Incoming:
         return Incoming(

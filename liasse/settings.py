@@ -341,7 +341,7 @@ class LimitSettings(Table):
     )
     in_flight_per_client: Count = Field(
         default=32,
-        description="The same of one client: of one certificate, or of one address without certificates.",
+        description="The same of one client: of one certificate, or one address without; none where a front tells neither.",
     )
     query_results: Count = Field(default=5000, description="Objects of one LeafClass answer; beyond, XDSTooManyResults.")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from contextvars import Context
 from dataclasses import replace
 from functools import partial
@@ -22,6 +22,9 @@ from soap.transaction import Incoming, SoapServer
 _PACKAGE_TYPES = frozenset({"application/xop+xml", "text/xml", ""})
 _ROOT_TYPES = frozenset({"application/xop+xml", "text/xml"})
 _CHARSET_ALIASES = {"utf8": "utf-8", "utf-8": "utf-8", "utf16": "utf-16", "utf-16": "utf-16"}
+
+UNTOLD = "local"
+"""The address of a caller behind a front on a Unix socket that tells none."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -124,18 +127,30 @@ class Service:
             raise
 
     async def process(self, incoming: Incoming, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """`hop` for the work on a message, refused with 503 when too many are under way, of all or of its client."""
+        """`hop` for the work on a message, refused with 503 when too many are under way, of all or of its client.
+
+        Callers whom a front does not tell apart are not one client.
+        """
         if self.busy >= self.limits.in_flight:
             raise Refusal(503, "too many requests are under way, try again", "busy")
-        client = incoming.certificate or incoming.peer
+        client = incoming.certificate or (None if incoming.peer == UNTOLD else incoming.peer)
+        if client is None:
+            return await self._count(nullcontext(), call, *args, **kwargs)
         share = self.shares.enter(client)
+        try:
+            return await self._count(share.turn, call, *args, **kwargs)
+        finally:
+            self.shares.leave(client, share)
+
+    async def _count(
+        self, turn: AbstractAsyncContextManager[None], call: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
         self.busy += 1
         try:
-            async with share.turn:
+            async with turn:
                 return await self.hop(call, *args, **kwargs)
         finally:
             self.busy -= 1
-            self.shares.leave(client, share)
 
 
 class Package:

@@ -184,18 +184,23 @@ def _answer(side: HttpSide, source: str, body: bytes) -> bytes:
         return read_all(connection)
 
 
+def _slowed(side: HttpSide) -> threading.Event:
+    """Slow messages are answered once the event is set."""
+    gate, finish = threading.Event(), side.soap.finish
+
+    def slowly(exchange: Any, parts: Any) -> Any:
+        if b"slow" in exchange.root:
+            gate.wait(20)
+        return finish(exchange, parts)
+
+    side.soap.finish = slowly  # type: ignore[method-assign]
+    return gate
+
+
 def test_g4_slow_queries_of_one_client_leave_room_for_others(tmp_path: Path) -> None:
     """He gets his share of threads and of places, and is told to come again beyond; another client is served meanwhile."""
-    gate = threading.Event()
     with http_side(tmp_path, body=SHARE) as side:
-        finish = side.soap.finish
-
-        def slowly(exchange: Any, parts: Any) -> Any:
-            if b"slow" in exchange.root:
-                gate.wait(20)
-            return finish(exchange, parts)
-
-        side.soap.finish = slowly  # type: ignore[method-assign]
+        gate = _slowed(side)
         held = [_connect(side, CLIENT) for _ in range(SHARE.in_flight_per_client)]
         try:
             for connection in held:
@@ -214,3 +219,24 @@ def test_g4_slow_queries_of_one_client_leave_room_for_others(tmp_path: Path) -> 
                 connection.close()
         assert status(_answer(side, CLIENT, b"<slow/>")) == 200
         assert wire.eventually(lambda: side.service.busy == 0)
+
+
+def test_callers_whom_a_front_does_not_tell_apart_are_not_one_client(tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen(64)
+    with http_side(tmp_path / "staged", body=SHARE, listener=listener) as side:
+        gate = _slowed(side)
+        held = [socket.socket(socket.AF_UNIX) for _ in range(SHARE.in_flight)]
+        try:
+            for connection in held:
+                connection.connect(path)
+                connection.sendall(request(b"<slow/>"))
+            assert wire.eventually(lambda: side.service.busy == SHARE.in_flight > SHARE.in_flight_per_client)
+            gate.set()
+            assert [status(read_all(connection)) for connection in held] == [200] * SHARE.in_flight
+        finally:
+            gate.set()
+            for connection in held:
+                connection.close()
