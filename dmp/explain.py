@@ -14,7 +14,7 @@ from access_control.context import RequestContext
 from access_control.decision import Decision
 from access_control.policy import Action, EntryFacts, Target
 from access_control.scope import AllOf, AnyOf, CodesWithin, Condition, FieldIn, HasActor, HasCode, HasStatus, Not
-from dmp.policy import WITHOUT_AUTHORISATION, DmpPolicy, Situation, own_only, right_to_delete, scope_gate
+from dmp.policy import WITHOUT_AUTHORISATION, DmpPolicy, Situation, own_only, right_over, scope_gate
 from dmp.reading import codes_shown, own, types_read_by
 from dmp.rights import functional_right
 from dmp.rules import READING, RULES, Rule
@@ -89,7 +89,7 @@ def _of_change(
     visible: bool,
 ) -> Explanation:
     """To a caller who does not see the document it is unknown, whatever the rules of changes say."""
-    right = right_to_delete(document.facts) if right == "delete" else right
+    right = right_over(right, document.facts)
     closed = list(scope_gate(situation, Action.CHANGE))
     reading = tuple(_reading(policy, situation, Action.CHANGE, document, asked=not closed))
     steps = _steps([*closed, *broken], situation, Action.CHANGE, target, right)

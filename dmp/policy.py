@@ -136,7 +136,7 @@ class DmpPolicy:
         if _of_patient(change.entry):
             if situation.view.relation != "holder" and not (situation.view.attending and situation.caller.kind == "doctor"):
                 yield "dmp-of-patient"
-            yield from gate(situation, right_to_delete(change.entry) if right == "delete" else right)
+            yield from gate(situation, right_over(right, change.entry))
             return
         yield from gate(situation, right)
         yield from _limit(situation, right, change.entry)
@@ -261,9 +261,9 @@ def _of_patient(entry: EntryFacts) -> bool:
     return key_text(entry.patient) in entry.persons
 
 
-def right_to_delete(entry: EntryFacts) -> str:
-    """The functional right that it needs: a document of the patient himself goes with who may archive it."""
-    return "archive" if _of_patient(entry) else "delete"
+def right_over(right: str, entry: EntryFacts) -> str:
+    """The functional right that a change of this entry needs: a document of the patient is deleted by who may archive it."""
+    return "archive" if right == "delete" and _of_patient(entry) else right
 
 
 def _right_of(situation: Situation, action: Action, target: Target) -> str:
