@@ -55,6 +55,19 @@ def told(seen: wire.Seen) -> Told:
     return http.status, tuple(each for each in headers if each[0] != "date"), len(http.body), body
 
 
+def new_version(document: DocumentEntry, *codes: Code) -> DocumentEntry:
+    """The next version of a stored document, with other confidentiality codes."""
+    return replace(
+        document,
+        entry_uuid=samples.new_uuid(),
+        logical_id=document.entry_uuid,
+        confidentiality_codes=codes,
+        hash=wire.sha1(content(document)),
+        size=str(len(content(document))),
+        repository_unique_id=samples.REPOSITORY,
+    )
+
+
 @dataclass(frozen=True)
 class Hidden:
     """The record: `author` wrote what is masked, `attending` sees it, `reader` is authorised and must not."""
@@ -112,15 +125,7 @@ class Hidden:
 
     def mask(self, document: DocumentEntry, *codes: Code, by: Speaker | None = None, version: int = 1) -> str:
         """TD3.3a: masked, or given other codes, by the attending doctor at the patient's wish. The new entryUUID."""
-        changed = replace(
-            document,
-            entry_uuid=samples.new_uuid(),
-            logical_id=document.entry_uuid,
-            confidentiality_codes=codes or (NORMAL, MASKED),
-            hash=wire.sha1(content(document)),
-            size=str(len(content(document))),
-            repository_unique_id=samples.REPOSITORY,
-        )
+        changed = new_version(document, *(codes or (NORMAL, MASKED)))
         seen = self.domain.update((by or self.attending).about(self.key), update_of(changed, previous=version))
         assert seen.verdict == "Success", (seen.verdict, seen.text)
         return changed.entry_uuid

@@ -76,9 +76,8 @@ def _is_open(client: socket.socket) -> bool:
     ids=["silent", "half a header", "stalled body", "stalled package"],
 )
 def test_a_thousand_connections_that_stand_still(tmp_path: Path, first_words: bytes, reason: str) -> None:
-    at_once = BodyLimits(
-        in_flight=2 * CROWD, in_flight_per_client=2 * CROWD
-    )  # a thousand envelopes that arrive together may be judged at once
+    # a thousand envelopes that arrive together may be judged at once
+    at_once = BodyLimits(in_flight=2 * CROWD, in_flight_per_client=2 * CROWD)
     patient = replace(FAST, minimum_rate_grace=4.0)  # longer than a busy machine needs between two looks at the crowd
     with http_side(tmp_path, patient, body=at_once) as side, _crowd(side, first_words) as clients:
         assert _serve_others_until_cut(side, clients) > 1

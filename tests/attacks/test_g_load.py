@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,19 @@ def _answer(side: HttpSide, source: str, body: bytes) -> bytes:
         return read_all(connection)
 
 
+@contextmanager
+def _held(gate: threading.Event, connections: Sequence[socket.socket]) -> Iterator[None]:
+    """Slow messages over connections; in the end they are let go."""
+    try:
+        for connection in connections:
+            connection.sendall(request(b"<slow/>"))
+        yield
+    finally:
+        gate.set()
+        for connection in connections:
+            connection.close()
+
+
 def _slowed(side: HttpSide) -> threading.Event:
     """Slow messages are answered once the event is set."""
     gate, finish = threading.Event(), side.soap.finish
@@ -202,9 +216,7 @@ def test_g4_slow_queries_of_one_client_leave_room_for_others(tmp_path: Path) -> 
     with http_side(tmp_path, body=SHARE) as side:
         gate = _slowed(side)
         held = [_connect(side, CLIENT) for _ in range(SHARE.in_flight_per_client)]
-        try:
-            for connection in held:
-                connection.sendall(request(b"<slow/>"))
+        with _held(gate, held):
             assert wire.eventually(lambda: side.service.busy == SHARE.in_flight_per_client)
             beyond = [_answer(side, CLIENT, b"<slow/>") for _ in range(20)]
             assert {(status(each), headers_of(each)["retry-after"]) for each in beyond} == {(503, "2")}
@@ -213,10 +225,6 @@ def test_g4_slow_queries_of_one_client_leave_room_for_others(tmp_path: Path) -> 
             assert side.soap.roots.count(b"<slow/>") == SHARE.threads_per_client, "the rest waits"
             gate.set()
             assert [status(read_all(connection)) for connection in held] == [200] * SHARE.in_flight_per_client
-        finally:
-            gate.set()
-            for connection in held:
-                connection.close()
         assert status(_answer(side, CLIENT, b"<slow/>")) == 200
         assert wire.eventually(lambda: side.service.busy == 0)
 
@@ -229,14 +237,9 @@ def test_callers_whom_a_front_does_not_tell_apart_are_not_one_client(tmp_path: P
     with http_side(tmp_path / "staged", body=SHARE, listener=listener) as side:
         gate = _slowed(side)
         held = [socket.socket(socket.AF_UNIX) for _ in range(SHARE.in_flight)]
-        try:
-            for connection in held:
-                connection.connect(path)
-                connection.sendall(request(b"<slow/>"))
+        for connection in held:
+            connection.connect(path)
+        with _held(gate, held):
             assert wire.eventually(lambda: side.service.busy == SHARE.in_flight > SHARE.in_flight_per_client)
             gate.set()
             assert [status(read_all(connection)) for connection in held] == [200] * SHARE.in_flight
-        finally:
-            gate.set()
-            for connection in held:
-                connection.close()

@@ -100,7 +100,7 @@ def pair(found: Hidden, name: str, why: str, hanging: str, status: str = APPROVE
         first, second = (entry(record.key, found.author, unique_id=unique_id()) for _ in range(2))
         folder = samples.folder(entry_uuid=samples.new_uuid(), unique_id=unique_id(), patient_id=cx(record.key))
         world = World(record, hidden, folder, [first, second])
-        world.knows(hidden.entry_uuid, hidden.unique_id, wire.sha1(b""))
+        world.knows(hidden.entry_uuid, hidden.unique_id)
         author, together = found.author, present and hanging == "set"
         links = [samples.member(folder.entry_uuid, first.entry_uuid)]
         links += [samples.member(folder.entry_uuid, hidden.entry_uuid)] if together else []

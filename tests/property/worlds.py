@@ -9,13 +9,12 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
 
 from dmp.ins import TEST
 from ebrim.rs import write_submit_objects_request
 from tests import samples
-from tests.attacks.masked_record import Hidden
+from tests.attacks.masked_record import Hidden, new_version
 from tests.e2e import wire
 from tests.e2e.dmp_domain import REPORT, Speaker, content, cx, entry
 from tests.update_side import status_update, update_of
@@ -112,19 +111,9 @@ class World:
         )
         return samples.submission(*entries, owner=owner, links=links, folders=folders)
 
-    def update(self, reader: Speaker, target: int, version: int, *codes: Code, **changes: Any) -> Told:
+    def update(self, reader: Speaker, target: int, version: int, *codes: Code) -> Told:
         """ITI-57: a new version of a document."""
-        old = self.target(target)
-        changed = replace(
-            old,
-            entry_uuid=samples.new_uuid(),
-            logical_id=old.entry_uuid,
-            confidentiality_codes=codes,
-            hash=wire.sha1(content(old)),
-            size=str(len(content(old))),
-            repository_unique_id=samples.REPOSITORY,
-            **changes,
-        )
+        changed = new_version(self.target(target), *codes)
         owner = samples.submission_set(entry_uuid=samples.new_uuid(), unique_id=unique_id(), patient_id=cx(self.record.key))
         return self.send(reader, _update(update_of(changed, previous=version, owner=owner)))
 
